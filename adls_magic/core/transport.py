@@ -48,20 +48,25 @@ class Answer:
 
 
 class TransportError(Exception):
-    """No usable answer. `sent` tells whether the service may have acted on the request."""
+    """No usable answer.
 
-    def __init__(self, cause: BaseException, *, connecting: bool = False) -> None:
+    Attributes:
+        cause: what went wrong below.
+        connecting: there was no connection yet, so the service cannot have acted.
+        stale: a kept connection was closed before any answer came, as an idle one may be.
+    """
+
+    def __init__(
+        self, cause: BaseException, *, connecting: bool = False, stale: bool = False
+    ) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.connecting = connecting
+        self.stale = stale
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
     """The transport was aborted while the request was under way."""
-
-
-class StaleConnectionError(Exception):
-    """A kept connection turned out to be closed before anything was answered."""
 
 
 class Transport:
@@ -101,8 +106,6 @@ class Transport:
             self._drop()
             if self._stop.is_set():
                 raise Stopped from None
-            if isinstance(error, TransportError):
-                raise
             raise TransportError(error) from None
         except BaseException:
             self._drop()
@@ -134,20 +137,18 @@ class Transport:
         self, method: str, target: str, headers: Mapping[str, str], body: Body | None
     ) -> Answer:
         sock = getattr(self._local, "sock", None)
-        if sock is not None:
+        kept = sock is not None
+        if sock is None:
             try:
-                return self._exchange(sock, method, target, headers, body)
-            except StaleConnectionError:
-                self._drop()
-        try:
-            sock = self._connect()
-        except OSError as error:
-            raise TransportError(error, connecting=True) from None
-        self._local.sock = sock
+                sock = self._local.sock = self._connect()
+            except OSError as error:
+                raise TransportError(error, connecting=True) from None
         try:
             return self._exchange(sock, method, target, headers, body)
-        except StaleConnectionError:
-            raise ConnectionResetError("the connection was closed before an answer") from None
+        except (http.client.RemoteDisconnected, ConnectionError) as error:
+            if self._stop.is_set():
+                raise Stopped from None
+            raise TransportError(error, stale=kept) from None
 
     def _exchange(
         self,
@@ -157,22 +158,19 @@ class Transport:
         headers: Mapping[str, str],
         body: Body | None,
     ) -> Answer:
-        early: OSError | None = None
+        cut_short = False
         try:
             self._write(sock, method, target, headers, body)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except (BrokenPipeError, ConnectionResetError):
             # The service may have refused before the body's end: its answer says why.
-            early = error
+            cut_short = True
         response = http.client.HTTPResponse(sock, method=method)
         try:
-            try:
-                response.begin()
-            except (http.client.RemoteDisconnected, ConnectionResetError):
-                raise StaleConnectionError from None
+            response.begin()
             answer = Answer(response.status, response.headers, response.read())
         finally:
             response.close()
-        if early is not None or response.will_close:
+        if cut_short or response.will_close:
             self._drop()
         return answer
 

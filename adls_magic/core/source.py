@@ -1,0 +1,271 @@
+"""Where bytes come from: files, memory, streams; and the bodies that carry pieces of them.
+
+A file is read in blocks into one reused buffer a thread, at given positions, so that memory does
+not grow with the file and a file that shrinks is an error and not a crash (a mapped one would
+take the process down). A source that changes while it is read is an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+from adls_magic.core.errors import SourceError, SourceNotFoundError
+
+BLOCK = 256 * 1024  # bytes; large enough to be cheap, small enough for the processor's cache
+
+_buffers = threading.local()
+
+
+class Reader(Protocol):
+    """A source of known length that can be read at any position by any thread."""
+
+    size: int
+
+    def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
+        """Yield `length` bytes from `position`; a block is valid until the next is asked for."""
+
+    def identity(self) -> str:
+        """Return a text that differs when the bytes may differ."""
+
+    def check_unchanged(self) -> None:
+        """Raise SourceError when the source is no longer what it was at the start."""
+
+    def close(self) -> None:
+        """Let go of the source."""
+
+
+class FileReader:
+    """A local file, held open; reads do not move a shared position.
+
+    Raises:
+        SourceNotFoundError: there is no such file.
+        SourceError: it is a directory, or may not be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        try:
+            flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+            self._fd = os.open(self._path, flags)
+        except FileNotFoundError:
+            raise SourceNotFoundError(f"There is no file {self._path}.") from None
+        except IsADirectoryError:
+            raise SourceError(_is_directory(self._path)) from None
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            hint = _is_directory(self._path) if self._path.is_dir() else ""
+            raise SourceError(hint or f"{self._path} cannot be read: {reason}.") from None
+        self._stat = os.fstat(self._fd)
+        if stat.S_ISDIR(self._stat.st_mode):
+            os.close(self._fd)
+            raise SourceError(_is_directory(self._path))
+        self.size = self._stat.st_size
+        self._lock = threading.Lock()  # only for platforms without positioned reads
+
+    @property
+    def is_regular(self) -> bool:
+        """False for a pipe or device, whose size says nothing: read those as streams."""
+        return stat.S_ISREG(self._stat.st_mode)
+
+    def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
+        """Yield the bytes in blocks of the calling thread's buffer.
+
+        Raises:
+            SourceError: the file has become shorter or cannot be read any more.
+        """
+        buffer = _buffer()
+        end = position + length
+        while position < end:
+            block = buffer[: min(BLOCK, end - position)]
+            count = self._read_into(block, position)
+            if count == 0:
+                raise SourceError(
+                    f"{self._path} became shorter while it was read; the target is unchanged. "
+                    "Upload it again when nothing writes to it."
+                )
+            yield block[:count]
+            position += count
+
+    def _read_into(self, block: memoryview, position: int) -> int:
+        try:
+            if hasattr(os, "preadv"):
+                return os.preadv(self._fd, [block], position)
+            with self._lock:
+                os.lseek(self._fd, position, os.SEEK_SET)
+                data = os.read(self._fd, len(block))
+            block[: len(data)] = data
+            return len(data)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise SourceError(f"{self._path} cannot be read any more: {reason}.") from None
+
+    def identity(self) -> str:
+        """Name the file and its version: absolute path, size and modification time."""
+        return f"{self._path.absolute()}|{self.size}|{self._stat.st_mtime_ns}"
+
+    def check_unchanged(self) -> None:
+        """Compare size and modification time, and that the name still leads to this file.
+
+        Raises:
+            SourceError: it has changed, was replaced or has vanished.
+        """
+        now = os.fstat(self._fd)
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise SourceError(
+                f"{self._path} changed while it was read; the target is unchanged. "
+                "Upload it again when nothing writes to it."
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            os.close(self._fd)
+
+
+def _is_directory(path: Path) -> str:
+    return f"{path} is a directory: add --recursive (-r) to upload what is in it."
+
+
+def _buffer() -> memoryview:
+    buffer: memoryview | None = getattr(_buffers, "view", None)
+    if buffer is None:
+        buffer = _buffers.view = memoryview(bytearray(BLOCK))
+    return buffer
+
+
+class MemoryReader:
+    """Bytes in memory, read without copying."""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._view = memoryview(data).cast("B")
+        self.size = len(self._view)
+
+    def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
+        """Yield slices of the memory itself."""
+        end = position + length
+        for start in range(position, end, BLOCK):
+            yield self._view[start : min(start + BLOCK, end)]
+
+    def identity(self) -> str:
+        """Name the bytes by their digest."""
+        return hashlib.blake2b(self._view, digest_size=16).hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Nothing to compare: the bytes are held."""
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self._view.release()
+
+
+class PieceBody:
+    """A piece of a reader as the body of a request, counted as it leaves.
+
+    When a try is repeated, what it had counted is taken back first, so that a bar never runs
+    past its end.
+    """
+
+    def __init__(
+        self, reader: Reader, position: int, length: int, count: Callable[[int], None]
+    ) -> None:
+        self.length = length
+        self._reader = reader
+        self._position = position
+        self._count = count
+        self._counted = 0
+
+    def blocks(self) -> Iterator[bytes | memoryview]:
+        """Yield the piece from its start."""
+        self.take_back()
+        for block in self._reader.blocks(self._position, self.length):
+            yield block
+            self._counted += len(block)
+            self._count(len(block))
+
+    def take_back(self) -> None:
+        """Uncount what the last try had sent."""
+        if self._counted:
+            self._count(-self._counted)
+            self._counted = 0
+
+
+Source = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | IO[str]
+    | Iterable[bytes]
+    | Iterable[str]
+)
+
+
+def open_reader(source: Source) -> Reader | None:
+    """Return a reader for a path or for bytes; None for what can only be read as a stream.
+
+    A `str` is a path. Pipes and devices are streams, whatever size they claim.
+
+    Raises:
+        SourceError: the path cannot be read.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return MemoryReader(source)
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    reader = FileReader(source)
+    if reader.is_regular:
+        return reader
+    reader.close()
+    return None
+
+
+def stream_of(source: Source) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a file-like, an iterator or a pipe in order; text becomes UTF-8.
+
+    Raises:
+        SourceError: the source gives something that is neither bytes nor text.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with Path(source).open("rb", buffering=0) as file:
+            yield from _chunks(file)
+        return
+    parts = _chunks(source) if hasattr(source, "read") else iter(source)
+    for part in parts:
+        if isinstance(part, str):
+            yield part.encode()
+        elif isinstance(part, (bytes, bytearray, memoryview)):
+            yield part
+        else:
+            raise SourceError(
+                f"The source gave a {type(part).__name__}; an upload takes bytes or text. "
+                "To write a value in a format, use %adls_upload --var or %%adls_write."
+            )
+
+
+def _chunks(file: IO[bytes] | IO[str] | io.RawIOBase) -> Iterator[bytes | str]:
+    while True:
+        part = file.read(BLOCK)
+        if not part:
+            return
+        yield part
+
+
+def md5_of(reader: Reader, stop: threading.Event) -> str | None:
+    """Return the base64 MD5 of the whole source; None when stopped meanwhile."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for block in reader.blocks(0, reader.size):
+        if stop.is_set():
+            return None
+        digest.update(block)
+    return base64.b64encode(digest.digest()).decode()
