@@ -1,0 +1,36 @@
+"""adls_magic at its defaults, as a user calls it from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import adls_magic
+import adls_magic.core.upload  # the package imports this at the first upload; peers import at once
+from measure import ACCOUNT, FILESYSTEM, KEY, MIB, Task, main
+
+
+def blocks(size: int) -> Iterator[bytes]:
+    """A stream of that many bytes whose length nobody can know before its end."""
+    block = bytes(MIB)
+    for _ in range(size // MIB):
+        yield block
+    yield bytes(size % MIB)
+
+
+def ours(task: Task) -> Callable[[], object]:
+    """Options: `bar` draws the progress bar, `stream` sends as many bytes from an iterator."""
+    account = adls_magic.connect(
+        ACCOUNT, account_key=KEY, endpoint=task.endpoint, filesystem=FILESYSTEM
+    )
+    progress = "bar" in task.options
+    if task.is_directory:
+        return lambda: adls_magic.upload(
+            [str(file) for file in task.files], "bench/", account=account, progress=progress
+        )
+    source = blocks(task.file.stat().st_size) if "stream" in task.options else task.file
+    name = task.name(task.file)
+    return lambda: adls_magic.upload(source, name, account=account, progress=progress)
+
+
+if __name__ == "__main__":
+    main({"adls_magic": ours})
