@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from adls_magic.core import endpoints
 from adls_magic.core.address import check_filesystem

@@ -91,16 +91,21 @@ def endpoint_of(account: str, suffix: str = PUBLIC_SUFFIX) -> str:
     return f"https://{check_account(account)}.dfs.{suffix}"
 
 
-def normalise_endpoint(url: str) -> tuple[str, str]:
+def normalise_endpoint(url: str, *, account: str = "") -> tuple[str, str]:
     """Return the base URL and the account name ("" for a custom domain) of an endpoint.
 
     `.blob.` becomes `.dfs.`; a missing scheme is https.
+
+    Args:
+        url: as written.
+        account: for path style, the account when the URL does not go on with it.
 
     Raises:
         ConfigurationError: it is not an endpoint; the message does not repeat it.
     """
     try:
-        endpoint, rest = read_endpoint(url if "://" in url else f"https://{url.strip()}")
+        full = url if "://" in url else f"https://{url.strip()}"
+        endpoint, rest = read_endpoint(full, account=account)
     except PathError as error:
         raise ConfigurationError(f"Endpoint: {error}") from None
     if rest:
@@ -135,15 +140,24 @@ def is_loopback(url: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def read_endpoint(url: str) -> tuple[Endpoint, str]:
+def is_emulator(url: str) -> bool:
+    """Tell whether a base URL is an emulator's, whose keys may have any length."""
+    return is_path_style(url) or is_loopback(url)
+
+
+def read_endpoint(url: str, *, account: str = "") -> tuple[Endpoint, str]:
     """Split a URL into its endpoint and the rest of its path, still encoded.
+
+    Args:
+        url: with its scheme.
+        account: for path style, the account when the URL does not go on with it.
 
     Raises:
         PathError: the URL cannot be one of the service; the message does not repeat it.
     """
     scheme, host, port, path = _split(url.strip())
     if _wants_path_style(scheme, host, port):
-        return _path_style(_base(scheme, host, port), path)
+        return _path_style(_base(scheme, host, port), path if path.strip("/") else account)
     dfs_host = ".".join("dfs" if label == "blob" else label for label in _labels(host))
     return Endpoint(_base(scheme, dfs_host, port), _account_in(host)), path.lstrip("/")
 

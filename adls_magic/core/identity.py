@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import inspect
 import json
 import time
 from collections.abc import Callable
@@ -54,10 +55,11 @@ class TokenSource:
         name: what it is, for messages, such as "DefaultAzureCredential".
     """
 
-    __slots__ = ("__weakref__", "_credential", "_facts", "_make", "name")
+    __slots__ = ("__weakref__", "_credential", "_facts", "_make", "_same", "name")
 
-    def __init__(self, make: Callable[[], TokenCredential], name: str) -> None:
+    def __init__(self, make: Callable[[], TokenCredential], name: str, *same: object) -> None:
         self._make = make
+        self._same = (name, *same)  # sources are equal when these are
         self._credential: TokenCredential | None = None
         self._facts: TokenFacts | None = None
         self.name = name
@@ -81,6 +83,12 @@ class TokenSource:
 
     def __repr__(self) -> str:
         return f"TokenSource({self.name})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenSource) and self._same == other._same
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a credential of adls_magic is not pickled or stored; connect again")
@@ -113,25 +121,25 @@ def token_source(credential: object) -> TokenSource:
     """Wrap a user's object that has `get_token`.
 
     Raises:
-        CredentialError: it has none, or it is one of azure.identity.aio.
+        CredentialError: it has none, or an asynchronous one.
     """
     if isinstance(credential, TokenSource):
         return credential
     if isinstance(credential, type) or not isinstance(credential, TokenCredential):
         raise CredentialError(
-            "credential must be an account key, a SAS or an object with get_token, "
-            f"such as azure.identity.DefaultAzureCredential(); this is a {type(credential).__name__}."
+            "A credential is an account key, a SAS or an object with get_token, such as "
+            f"azure.identity.DefaultAzureCredential(); this is a {type(credential).__name__}."
         )
-    if type(credential).__module__.startswith("azure.identity.aio"):
+    if inspect.iscoroutinefunction(credential.get_token):
         raise CredentialError(
             "This credential is asynchronous; use the one of the same name from azure.identity."
         )
-    return TokenSource(lambda: credential, type(credential).__name__)
+    return TokenSource(lambda: credential, type(credential).__name__, id(credential))
 
 
 def static_token(secret: Secret) -> TokenSource:
     """Return the source of one given bearer token."""
-    return TokenSource(lambda: StaticToken(secret), "bearer token")
+    return TokenSource(lambda: StaticToken(secret), "bearer token", secret)
 
 
 def default_identity() -> TokenSource:
@@ -139,8 +147,17 @@ def default_identity() -> TokenSource:
     return TokenSource(lambda: _make("DefaultAzureCredential"), "DefaultAzureCredential")
 
 
-def client_secret_identity(*, tenant_id: str, client_id: str, client_secret: Secret) -> TokenSource:
-    """Return azure-identity's ClientSecretCredential, made when the first token is wanted."""
+def client_secret_identity(
+    *, tenant_id: str, client_id: str, client_secret: Secret, authority: str = ""
+) -> TokenSource:
+    """Return azure-identity's ClientSecretCredential, made when the first token is wanted.
+
+    Args:
+        tenant_id: the directory.
+        client_id: the application.
+        client_secret: its secret.
+        authority: host of the sign-in service, "" for the public cloud's.
+    """
 
     def make() -> TokenCredential:
         return _make(
@@ -148,9 +165,11 @@ def client_secret_identity(*, tenant_id: str, client_id: str, client_secret: Sec
             tenant_id=tenant_id,
             client_id=client_id,
             client_secret=client_secret.reveal(),
+            **({"authority": authority} if authority else {}),
         )
 
-    return TokenSource(make, "ClientSecretCredential")
+    same = (tenant_id, client_id, client_secret, authority)
+    return TokenSource(make, "ClientSecretCredential", *same)
 
 
 def _make(name: str, **arguments: str) -> TokenCredential:
