@@ -20,7 +20,6 @@ import builtins
 import os
 import re
 from collections.abc import Mapping
-from typing import NoReturn
 
 from IPython.core.error import UsageError
 
@@ -95,18 +94,18 @@ def expanded(line: str, namespace: Mapping[str, object]) -> str:
         again = _expand(_DOLLAR.sub(_keep_filesystem, line), namespace)
         if again is not None:
             return again
-    _refuse(left_over, namespace)
+    raise _explained(left_over, namespace)
 
 
-def _refuse(left_over: list[tuple[str, str]], namespace: Mapping[str, object]) -> NoReturn:
+def _explained(left_over: list[tuple[str, str]], namespace: Mapping[str, object]) -> UsageError:
     for written, expression in left_over:
         missing = _undefined(expression, namespace)
         if missing:
-            raise UsageError(
+            return UsageError(
                 f"{missing} is not defined, so IPython expanded nothing on this line (for a "
                 f"{written[0]} in a name write \\{written[0]})."
             )
-    raise UsageError(_unexpandable(*left_over[0]))
+    return UsageError(_unexpandable(*left_over[0]))
 
 
 def _left_over(line: str) -> list[tuple[str, str]]:

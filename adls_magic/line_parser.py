@@ -16,6 +16,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, argument
 
 from adls_magic.core.secret import redact
+from adls_magic.core.text import count
 
 Parsed = TypeVar("Parsed", bound=argparse.Namespace)
 
@@ -61,11 +62,10 @@ class LineParser(MagicArgumentParser):
         if "" in words:
             self.error("an empty '' stands where a name or value is expected")
         _, rest = self.parse_known_args([*options, *(["--", *names] if names else [])], into)
+        if names and not self._get_positional_actions():
+            self.error("it takes options only, no name beside them")
         if rest:
-            self.error(
-                f"{len(rest)} more {'word' if len(rest) == 1 else 'words'} than it takes; "
-                "a name with blanks needs quotes"
-            )
+            self.error(f"{count(len(rest), 'word')} too many; a name with blanks needs quotes")
         return into
 
     def error(self, message: str) -> NoReturn:
