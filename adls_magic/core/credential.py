@@ -14,7 +14,7 @@ import hmac
 import threading
 import time
 import urllib.parse
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from requests.auth import AuthBase
@@ -131,13 +131,13 @@ class SharedKey(Authorization):
                 "«Access keys» page"
             ) from None
         # A closure keeps the key out of vars() and of attribute views.
-        self._digest = lambda text: hmac.digest(decoded, text.encode(), "sha256")
+        self._digest: Callable[[bytes], bytes] = lambda text: hmac.digest(decoded, text, "sha256")
 
     def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
         """Sign; the date is set here, so that each try carries its own."""
         headers["x-ms-date"] = email.utils.formatdate(usegmt=True)
         text = string_to_sign(method, target, headers, self._account)
-        signature = base64.b64encode(self._digest(text)).decode()
+        signature = base64.b64encode(self._digest(text.encode())).decode()
         headers["Authorization"] = f"SharedKey {self._account}:{signature}"
         return target
 
@@ -147,7 +147,7 @@ class Sas(Authorization):
 
     def __init__(self, token: str) -> None:
         text = token.strip().lstrip("?")
-        self._token = lambda: text
+        self._token: Callable[[], str] = lambda: text
         fields = urllib.parse.parse_qs(text)
         self._expiry = _parse_time(fields.get("se", [""])[0])
 

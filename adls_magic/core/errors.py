@@ -1,24 +1,24 @@
 """The errors of the package.
 
-    AdlsError                             one or two lines in IPython, and the cell still fails
-    ├─ ConfigurationError (ValueError)    account, endpoint, profile or environment: missing or wrong
-    ├─ CredentialError (ValueError)       a key, SAS or token that cannot be right
-    ├─ PathError (ValueError)             a lake path or name that cannot be right
-    ├─ OptionError (ValueError)           an option's value that cannot be right
-    ├─ PathExistsError (FileExistsError)
-    ├─ PathNotFoundError (FileNotFoundError)
-    ├─ PermissionDeniedError (PermissionError)
-    ├─ SourceError (OSError)              the local side: unreadable, vanished, changed while read
-    │  └─ SourceNotFoundError (FileNotFoundError)
-    ├─ OutputError (ValueError)           a value that cannot be written in the form asked for
-    ├─ CellError (RuntimeError)           the cell itself failed, or put nothing out
-    ├─ ConnectionFailedError (ConnectionError)   no answer from the service
-    ├─ IntegrityError (OSError)           length, MD5 or CRC differ from what was sent
-    ├─ ConflictError (OSError)            somebody else changed or holds the target
-    └─ ServiceError (OSError)             any other refusal of the service
+AdlsError                             one or two lines in IPython, and the cell still fails
+├─ ConfigurationError (ValueError)    account, endpoint, profile or environment: missing or wrong
+├─ CredentialError (ValueError)       a key, SAS or token that cannot be right
+├─ PathError (ValueError)             a lake path or name that cannot be right
+├─ OptionError (ValueError)           an option's value that cannot be right
+├─ PathExistsError (FileExistsError)
+├─ PathNotFoundError (FileNotFoundError)
+├─ PermissionDeniedError (PermissionError)
+├─ SourceError (OSError)              the local side: unreadable, vanished, changed while read
+│  └─ SourceNotFoundError (FileNotFoundError)
+├─ OutputError (ValueError)           a value that cannot be written in the form asked for
+├─ CellError (RuntimeError)           the cell itself failed, or put nothing out
+├─ ConnectionFailedError (ConnectionError)   no answer from the service
+├─ IntegrityError (OSError)           length, MD5 or CRC differ from what was sent
+├─ ConflictError (OSError)            somebody else changed or holds the target
+└─ ServiceError (OSError)             any other refusal of the service
 
-    UploadStopped (KeyboardInterrupt)     Stop or Ctrl-C; not an AdlsError, so that
-                                          `except Exception` does not swallow it
+UploadStopped (KeyboardInterrupt)     Stop or Ctrl-C; not an AdlsError, so that
+                                      `except Exception` does not swallow it
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _clock_cure(answer: Answer) -> str | None:
 def _clock_skew(answer: Answer) -> float | None:
     """Seconds by which this machine's clock is ahead of the service's."""
     try:
-        theirs = email.utils.parsedate_to_datetime(str(answer.headers.get("Date", "")))
+        theirs = email.utils.parsedate_to_datetime(str(answer.headers.get("Date")))
     except (ValueError, TypeError, IndexError):
         return None
     return time.time() - theirs.timestamp()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import email.utils
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from adls_magic.core.transport import Headers
 
 # Any status of 500 and above but 501 (not implemented) and 505 (HTTP version) may pass.
 _RETRYABLE = frozenset({408, 429})
@@ -63,7 +64,7 @@ def is_throttling(status: int) -> bool:
     return status in (429, 503)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Headers) -> float | None:
     """Seconds that a `Retry-After` header asks for, in either of its two forms."""
     text = str(headers.get("Retry-After") or "").strip()
     if not text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 import weakref
+from collections.abc import Callable
 from typing import NoReturn
 
 _MASK = "[redacted]"
@@ -16,7 +17,9 @@ _SHORTEST = 6  # characters; shorter strings would be cut out of innocent words
 _PATTERNS = (
     # A SAS signature, in a URL, a header or a pasted token.
     re.compile(r"(?i)(\bsig=)[^&\s\"'<>;,)]+"),
-    re.compile(r"(?i)(\b(?:AccountKey|SharedAccessSignature|account_key|sas_token)\s*=\s*)[^;\s\"']+"),
+    re.compile(
+        r"(?i)(\b(?:AccountKey|SharedAccessSignature|account_key|sas_token)\s*=\s*)[^;\s\"']+"
+    ),
     re.compile(r"(?i)(\bSharedKey\s+[^\s:]+:)[^\s\"',]+"),
     re.compile(r"(?i)(\bBearer\s+)[A-Za-z0-9._~+/=-]{6,}"),
     # An account key standing alone: 64 bytes in base64.
@@ -37,7 +40,7 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         # A closure, so that vars(), dir() and debuggers' attribute views do not show the text.
-        self._reveal = lambda: text
+        self._reveal: Callable[[], str] = lambda: text
         _held.add(self)
 
     def reveal(self) -> str:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import io
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from adls_magic.core.errors import SourceError, SourceNotFoundError
 
@@ -118,8 +117,17 @@ class FileReader:
         Raises:
             SourceError: it has changed, was replaced or has vanished.
         """
+        try:
+            here = self._path.stat()
+        except OSError:
+            raise SourceError(
+                f"{self._path} has vanished while it was read; the target is unchanged."
+            ) from None
         now = os.fstat(self._fd)
-        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+        if not os.path.samestat(here, now) or (now.st_size, now.st_mtime_ns) != (
+            self._stat.st_size,
+            self._stat.st_mtime_ns,
+        ):
             raise SourceError(
                 f"{self._path} changed while it was read; the target is unchanged. "
                 "Upload it again when nothing writes to it."
@@ -163,8 +171,7 @@ class MemoryReader:
         """Nothing to compare: the bytes are held."""
 
     def close(self) -> None:
-        """Let go of the bytes."""
-        self._view.release()
+        """Nothing to close: blocks may still refer to the bytes."""
 
 
 class PieceBody:
@@ -172,21 +179,38 @@ class PieceBody:
 
     When a try is repeated, what it had counted is taken back first, so that a bar never runs
     past its end.
+
+    Args:
+        reader: where the bytes are.
+        position: bytes from the source's start.
+        length: bytes.
+        count: told of bytes sent, negative when they are taken back.
+        is_whole: the piece is the whole source, and its arrival makes the file: so the source
+            is checked before the last block leaves.
     """
 
     def __init__(
-        self, reader: Reader, position: int, length: int, count: Callable[[int], None]
+        self,
+        reader: Reader,
+        position: int,
+        length: int,
+        count: Callable[[int], None],
+        *,
+        is_whole: bool = False,
     ) -> None:
         self.length = length
         self._reader = reader
         self._position = position
         self._count = count
         self._counted = 0
+        self._is_whole = is_whole
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Yield the piece from its start."""
         self.take_back()
         for block in self._reader.blocks(self._position, self.length):
+            if self._is_whole and self._counted + len(block) == self.length:
+                self._reader.check_unchanged()
             yield block
             self._counted += len(block)
             self._count(len(block))
@@ -230,7 +254,7 @@ def open_reader(source: Source) -> Reader | None:
     return None
 
 
-def stream_of(source: Source) -> Iterator[bytes | memoryview]:
+def stream_of(source: Source) -> Iterator[bytes | bytearray | memoryview]:
     """Yield the bytes of a file-like, an iterator or a pipe in order; text becomes UTF-8.
 
     Raises:
@@ -238,9 +262,12 @@ def stream_of(source: Source) -> Iterator[bytes | memoryview]:
     """
     if isinstance(source, (str, os.PathLike)):
         with Path(source).open("rb", buffering=0) as file:
-            yield from _chunks(file)
+            yield from stream_of(file)
         return
-    parts = _chunks(source) if hasattr(source, "read") else iter(source)
+    parts: Iterable[Any] = iter(source)
+    if hasattr(source, "read"):
+        read = source.read
+        parts = iter(lambda: read(BLOCK) or None, None)
     for part in parts:
         if isinstance(part, str):
             yield part.encode()
@@ -253,19 +280,11 @@ def stream_of(source: Source) -> Iterator[bytes | memoryview]:
             )
 
 
-def _chunks(file: IO[bytes] | IO[str] | io.RawIOBase) -> Iterator[bytes | str]:
-    while True:
-        part = file.read(BLOCK)
-        if not part:
-            return
-        yield part
-
-
-def md5_of(reader: Reader, stop: threading.Event) -> str | None:
-    """Return the base64 MD5 of the whole source; None when stopped meanwhile."""
+def md5_of(reader: Reader, is_over: Callable[[], bool]) -> str | None:
+    """Return the base64 MD5 of the whole source; None when `is_over` said to stop."""
     digest = hashlib.md5(usedforsecurity=False)
     for block in reader.blocks(0, reader.size):
-        if stop.is_set():
+        if is_over():
             return None
         digest.update(block)
     return base64.b64encode(digest.digest()).decode()

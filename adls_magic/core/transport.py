@@ -38,12 +38,19 @@ class Body(Protocol):
         """Yield the body from its start; called once for each try."""
 
 
+class Headers(Protocol):
+    """Headers of an answer, found without regard to case."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return a header's value, None when it is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of the service, read to its end."""
 
     status: int
-    headers: Mapping[str, str]  # names without regard to case
+    headers: Headers
     body: bytes
 
 
@@ -308,6 +315,8 @@ class _Route:
         settings = session.merge_environment_settings(origin, {}, None, None, None)
         proxy = requests.utils.select_proxy(origin, settings["proxies"])
         verify = settings["verify"]
+        if verify is None:
+            verify = True
         tls = _tls_context(verify) if origin.startswith("https") else None
         if proxy is None:
             session.close()
@@ -333,12 +342,12 @@ def _tls_context(verify: bool | str) -> ssl.SSLContext:
     import os
     from pathlib import Path
 
-    import requests
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     bundle = verify if isinstance(verify, str) else None
     if bundle is None:
         named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        bundle = named or requests.certs.where()
+        bundle = named or DEFAULT_CA_BUNDLE_PATH
     if Path(bundle).is_dir():
         return ssl.create_default_context(capath=bundle)
     return ssl.create_default_context(cafile=bundle)

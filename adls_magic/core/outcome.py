@@ -1,0 +1,19 @@
+"""What became of one file's transfer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a transfer; complete when the transfer is done."""
+
+    size: int = 0  # bytes
+    etag: str = ""
+    md5: str | None = None  # base64
+    error: BaseException | None = None
+    skipped: bool = False
+    began: float = field(default_factory=time.monotonic)  # seconds, monotonic
+    ended: float = 0.0

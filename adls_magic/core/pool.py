@@ -1,0 +1,159 @@
+"""The threads that send, and the caller's thread that waits, draws and can be interrupted.
+
+Roles:
+
+- **Workers** take one task after another from the transfers (open a file, send a piece, commit)
+  and do nothing but sign, send and count. They never print, warn or touch widgets.
+- The **caller's thread** gives transfers to the pool, waits in `run_until`, draws the bar there,
+  and gets the KeyboardInterrupt.
+
+One lock guards the pool, the transfers and their supplies; it is never held while bytes move.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from adls_magic.core.outcome import Outcome
+
+_DRAW_EVERY = 0.1  # seconds
+
+
+class Transfer(Protocol):
+    """One file on its way. All methods but the tasks themselves are called under the lock."""
+
+    def next_task(self) -> Callable[[], None] | None:
+        """Return what can be done now, None when nothing can (yet)."""
+
+    def settle(self, error: BaseException | None) -> None:
+        """Take note that a task has ended."""
+
+    @property
+    def is_done(self) -> bool:
+        """True when nothing is left to do and no task is under way."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+
+
+class Pool:
+    """Threads for the transfers of one command. `close()` ends them."""
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
+        self._feed: Iterator[Transfer] = iter(())
+        self._ready: deque[Transfer] = deque()
+        self._threads: list[threading.Thread] = []
+        self._running = 0
+        self._idle = 0
+        self._closing = False
+        self.lock = threading.Lock()
+        self._work = threading.Condition(self.lock)  # for workers: a task may be there
+        self._change = threading.Condition(self.lock)  # for the caller: something has ended
+        self._waiting_for_change = False
+
+    @property
+    def running(self) -> int:
+        """Number of tasks under way."""
+        return self._running
+
+    def feed(self, transfers: Iterable[Transfer]) -> None:
+        """Give transfers that are begun one after another, as threads become free."""
+        with self.lock:
+            self._feed = iter(transfers)
+            self._engage()
+
+    def wake(self, transfer: Transfer) -> None:
+        """Tell that `transfer` may have a task now. The caller holds the lock."""
+        if transfer not in self._ready:
+            self._ready.append(transfer)
+        self._engage()
+
+    def run_until(self, is_over: Callable[[], bool], draw: Callable[[], None]) -> None:
+        """Wait until `is_over` (asked under the lock), drawing some ten times a second."""
+        drawn = 0.0
+        while True:
+            with self.lock:
+                if is_over():
+                    return
+                self._waiting_for_change = True
+                self._change.wait(_DRAW_EVERY)
+                self._waiting_for_change = False
+                self._engage()
+            now = time.monotonic()
+            if now - drawn >= _DRAW_EVERY:
+                draw()
+                drawn = now
+
+    def close(self, patience: float | None = None) -> None:
+        """End the threads after their current tasks, waiting at most `patience` seconds."""
+        with self.lock:
+            self._closing = True
+            self._work.notify_all()
+        deadline = None if patience is None else time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    # ---------------------------------------------------------------- workers
+
+    def _engage(self) -> None:
+        """Wake an idle thread, or start one, when more may run. The lock is held."""
+        if self._closing or self._running + self._idle_called() >= self._limit():
+            return
+        if self._idle > 0:
+            self._work.notify()
+        elif len(self._threads) < self._limit():
+            thread = threading.Thread(target=self._work_on, name="adls-upload", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _idle_called(self) -> int:
+        """Threads that are neither idle nor running: started or woken, on their way."""
+        return len(self._threads) - self._idle - self._running
+
+    def _work_on(self) -> None:
+        with self.lock:
+            while not self._closing:
+                found = self._take()
+                if found is None:
+                    self._idle += 1
+                    self._work.wait()
+                    self._idle -= 1
+                    continue
+                transfer, task = found
+                self._running += 1
+                self._engage()
+                self.lock.release()
+                error: BaseException | None = None
+                try:
+                    task()
+                except BaseException as raised:  # noqa: BLE001 - kept for the caller's thread
+                    error = raised
+                finally:
+                    self.lock.acquire()
+                self._running -= 1
+                transfer.settle(error)
+                if transfer not in self._ready:
+                    self._ready.appendleft(transfer)
+                if self._waiting_for_change:
+                    self._change.notify()
+
+    def _take(self) -> tuple[Transfer, Callable[[], None]] | None:
+        if self._running >= self._limit():
+            return None
+        while self._ready:
+            transfer = self._ready[0]
+            task = transfer.next_task()
+            if task is not None:
+                return transfer, task
+            self._ready.popleft()
+        for transfer in self._feed:
+            task = transfer.next_task()
+            if task is not None:
+                return transfer, task
+        return None

@@ -1,0 +1,158 @@
+"""The bar: a tqdm drawn by the caller's thread, in terminals and in notebooks.
+
+In a kernel the bar is text in one output that is replaced as it grows. So it looks the same in
+JupyterLab and in a notebook executed without a browser, where a widget's bar would stay at 0 %
+for ever in the saved file. IPython is used only where it is loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_DELAY = 0.3  # seconds; what ends sooner needs no bar
+_COLUMNS = 88  # characters, in a notebook
+
+
+class Progress(Protocol):
+    """Where bytes are counted by workers and shown by the caller's thread."""
+
+    def count(self, sent: int) -> None:
+        """Add bytes that were sent; negative ones were taken back. Any thread."""
+
+    def expect(self, total: int | None) -> None:
+        """Say how many bytes there will be, None when nobody knows. The caller's thread."""
+
+    def draw(self) -> None:
+        """Show the present state. The caller's thread."""
+
+    def close(self) -> None:
+        """Show the last state and leave it. The caller's thread."""
+
+
+class Counter:
+    """Counts bytes and shows nothing."""
+
+    def __init__(self) -> None:
+        self.sent = 0  # bytes
+        self._lock = threading.Lock()
+
+    def count(self, sent: int) -> None:
+        """Add bytes that were sent; negative ones were taken back."""
+        with self._lock:
+            self.sent += sent
+
+    def expect(self, total: int | None) -> None:
+        """Say how many bytes there will be."""
+
+    def draw(self) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+class Bar(Counter):
+    """A tqdm over bytes."""
+
+    def __init__(self, label: str, screen: TextIO) -> None:
+        super().__init__()
+        self._label = label
+        self._screen = screen
+        self._total: int | None = None
+        self._bar: tqdm[Any] | None = None
+
+    def expect(self, total: int | None) -> None:
+        """Begin the bar, or correct its total."""
+        self._total = total
+        if self._bar is None:
+            self._bar = _make_bar(self._label, self._screen, total)
+        else:
+            self._bar.total = total
+
+    def draw(self) -> None:
+        """Bring the bar up to date; tqdm decides whether it is time to redraw."""
+        if self._bar is not None:
+            self._bar.update(self.sent - self._bar.n)
+
+    def close(self) -> None:
+        """Draw the last state, if there was time for a bar at all."""
+        if self._bar is not None:
+            self.draw()
+            self._bar.close()
+            self._bar = None
+
+
+def _make_bar(label: str, screen: TextIO, total: int | None) -> tqdm[Any]:
+    from tqdm import tqdm
+
+    class BytesBar(tqdm):  # type: ignore[type-arg]
+        monitor_interval = 0  # no thread of tqdm's own
+
+    in_notebook = isinstance(screen, _Output)
+    return BytesBar(
+        desc=label,
+        total=total,
+        file=screen,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        mininterval=0.1,
+        delay=_DELAY,
+        ncols=_COLUMNS if in_notebook else None,
+        dynamic_ncols=not in_notebook,
+        leave=True,
+    )
+
+
+class _Output:
+    """A notebook output that shows the last line written to it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, display: Any) -> None:
+        self._display = display
+        self._handle: Any = None
+        self._text = ""
+
+    def write(self, text: str) -> int:
+        line = text.replace("\r", "").rstrip("\n")
+        if line.strip() and line != self._text:
+            self._text = line
+            bundle = {"text/plain": line.rstrip()}
+            if self._handle is None:
+                self._handle = self._display(bundle, raw=True, display_id=True)
+            else:
+                self._handle.update(bundle, raw=True)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def open_progress(wanted: bool | None, label: str) -> Counter:
+    """Return a bar where somebody is looking (`wanted` None), always (True) or never (False)."""
+    if wanted is False or (wanted is None and os.environ.get("TQDM_DISABLE", "0") not in ("", "0")):
+        return Counter()
+    display = _kernel_display()
+    if display is not None:
+        return Bar(label, _Output(display))  # type: ignore[arg-type]
+    if wanted or (sys.stderr is not None and sys.stderr.isatty()):
+        return Bar(label, sys.stderr)
+    return Counter()
+
+
+def _kernel_display() -> Any:
+    """Return IPython's `display` when this code runs in a kernel, else None."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    from importlib import import_module
+
+    return import_module("IPython.display").display

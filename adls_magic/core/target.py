@@ -1,0 +1,278 @@
+"""How a file appears at its target: in one step, or not at all.
+
+- **direct**: a file of one piece that does not exist yet: create with `If-None-Match: *`, then an
+  append that flushes. Between the two, the empty file carries a content type that marks it as
+  unfinished; the flush replaces it.
+- **staged**: everything else goes to a hidden sibling and is renamed over the target at the end.
+- **in place**: at the target itself, for accounts and rights that do not allow a rename.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from adls_magic.core import errors
+from adls_magic.core.address import RemotePath
+from adls_magic.core.client import Client
+from adls_magic.core.response import PathProperties
+from adls_magic.core.text import format_age, format_size
+from adls_magic.core.transport import Body
+
+_MARK = "application/vnd.adls-magic.unfinished"
+_STALE = 60.0  # seconds after which another upload's unfinished, empty file may be taken over
+_LONGEST_NAME = 200  # characters of the target's name that go into the staged one
+
+
+class SkippedError(Exception):
+    """The target exists and existing files are to be left alone."""
+
+    def __init__(self, existing: PathProperties) -> None:
+        super().__init__()
+        self.existing = existing
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants of the target.
+
+    Attributes:
+        if_exists: "refuse", "overwrite" or "skip" an existing file.
+        in_place: write at the target itself.
+        content_type: stored with the file.
+        metadata: stored with the file.
+    """
+
+    if_exists: str = "refuse"
+    in_place: bool = False
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Target:
+    """One target of one upload; used by one thread at a time, but for `append`.
+
+    Args:
+        client: the account's client.
+        remote: where the file is to appear.
+        wish: what the user wants of it.
+        identity: differs when the bytes may differ; goes into the staged name.
+    """
+
+    def __init__(self, client: Client, remote: RemotePath, wish: Wish, identity: str) -> None:
+        self._client = client
+        self.remote = remote
+        self._wish = wish
+        text = f"{client.url(remote)}|{identity}"
+        self._fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self._existing: PathProperties | None = None
+        self._written = remote  # where the bytes go
+        self._etag = ""
+        self._is_ours = False  # something is there that a failure must remove
+
+    def look(self) -> None:
+        """Ask the service what is at the target, and act on it.
+
+        Raises:
+            PathExistsError: a file is there and was not to be replaced; nothing has changed.
+            ConflictError: a directory is there, or somebody holds a lease.
+            SkippedError: a file is there and is to be left alone.
+        """
+        found = self._client.find(self.remote)
+        if found is not None and _is_stale(found):
+            self._client.delete(self.remote, if_match=found.etag)
+            found = None
+        self._existing = found
+        if found is not None:
+            self._judge(found)
+
+    def _judge(self, found: PathProperties) -> None:
+        url = self._client.url(self.remote)
+        if _is_unfinished(found):
+            raise errors.ConflictError(
+                f"{url} is being written by another upload, or one was killed less than "
+                f"{_STALE:.0f} seconds ago: run it again in a minute.",
+                status=409,
+            )
+        if found.is_directory:
+            raise errors.ConflictError(
+                f"{url} is a directory: end it with / to put the file inside.", status=409
+            )
+        if found.lease_state == "leased":
+            raise errors.ConflictError(
+                f"{url} is leased: somebody is writing it. Wait, or end their lease.", status=412
+            )
+        if self._wish.if_exists == "skip":
+            raise SkippedError(found)
+        if self._wish.if_exists != "overwrite":
+            size, age = format_size(found.size), format_age(found.modified)
+            raise errors.PathExistsError(
+                f"{url} exists ({size}, changed {age}): add --overwrite to replace it.",
+                status=409,
+                code="PathAlreadyExists",
+            )
+
+    # ------------------------------------------------------------------- direct
+
+    def put_whole(self, body: Body | None, content_md5: str | None) -> str | None:
+        """Write a file of one piece (None: empty) that is not there yet; return its etag.
+
+        Returns None when something is there after all and `look` found nothing against
+        replacing it: then it must go the staged way.
+
+        Raises:
+            PathExistsError, ConflictError, SkippedError: as `look`.
+        """
+        mark = f"{_MARK}; of={self._fingerprint}"
+        try:
+            self._etag = self._client.create(
+                self.remote,
+                if_none_match="*",
+                content_type=self._wish.content_type if body is None else mark,
+                metadata=self._wish.metadata,
+            )
+        except errors.PathExistsError:
+            stub = self._client.find(self.remote)
+            if stub is None or stub.size > 0 or stub.content_type != mark:
+                self.look()
+                # A stale stub that `look` removed leaves the name free.
+                return None if self._existing else self.put_whole(body, content_md5)
+            # An earlier run of this very upload was cut off before its append.
+            self._etag = stub.etag
+        self._is_ours = True
+        self._written = self.remote
+        self._etag = self._fill(body, content_md5)
+        self._is_ours = False
+        return self._etag
+
+    def _fill(self, body: Body | None, content_md5: str | None) -> str:
+        """Put the only piece into the file just created and flush it; return its etag."""
+        if body is None:
+            return self._etag if content_md5 is None else self._flush(0, content_md5)
+        if content_md5 is None:
+            content_type = self._wish.content_type
+            flushed = self._client.append(
+                self._written, 0, body, flush=True, content_type=content_type
+            )
+            return flushed or self._client.properties(self._written).etag
+        self._client.append(self._written, 0, body)
+        return self._flush(body.length, content_md5)
+
+    def _flush(self, size: int, content_md5: str | None) -> str:
+        """Flush for good. Events of a finished file are only for a file at its own name."""
+        return self._client.flush(
+            self._written,
+            size,
+            close=self._written is self.remote,
+            if_match=self._etag or None,
+            content_type=self._wish.content_type,
+            content_md5=content_md5,
+        )
+
+    # -------------------------------------------------------- staged or in place
+
+    def open(self) -> None:
+        """Create the file that takes the pieces. `look` must have been called."""
+        wish = self._wish
+        if not wish.in_place:
+            self._written = self._staged()
+            self._etag = self._client.create(
+                self._written, content_type=wish.content_type, metadata=wish.metadata
+            )
+        elif self._existing is None:
+            self._etag = self._client.create(
+                self.remote,
+                if_none_match="*",
+                content_type=wish.content_type,
+                metadata=wish.metadata,
+            )
+        else:
+            self._etag = self._client.create(
+                self.remote,
+                if_match=self._existing.etag,
+                content_type=wish.content_type,
+                metadata=wish.metadata,
+            )
+        self._is_ours = not wish.in_place or self._existing is None
+
+    def _staged(self) -> RemotePath:
+        name = f".{self.remote.name[:_LONGEST_NAME]}.{self._fingerprint}.partial"
+        return replace(self.remote.parent.child(name), is_directory=False)
+
+    def append(self, position: int, body: Body) -> None:
+        """Send one piece; safe to call from several threads at once, in any order."""
+        self._client.append(self._written, position, body)
+
+    def commit(self, size: int, content_md5: str | None) -> str:
+        """Flush `size` bytes and let the file appear at the target; return its etag.
+
+        Raises:
+            ConflictError: somebody else changed the target, or wrote where we were writing.
+            PathExistsError: the target came into being meanwhile.
+            IntegrityError: the length at the service is not `size`.
+        """
+        self._etag = self._flush(size, content_md5)
+        found = self._client.properties(self._written)
+        if found.size != size:
+            raise errors.IntegrityError(
+                f"{self._client.url(self.remote)} would have {found.size} bytes instead of {size}: "
+                "the target is unchanged. Upload it again."
+            )
+        if self._written is not self.remote:
+            self._rename()
+        self._is_ours = False
+        return self._etag
+
+    def replace_whole(self, body: Body | None, content_md5: str | None) -> str:
+        """Replace an existing file by one of a single piece (None: empty); return its etag."""
+        self.open()
+        self._etag = self._fill(body, content_md5)
+        if self._written is not self.remote:
+            self._rename()
+        self._is_ours = False
+        return self._etag
+
+    def _rename(self) -> None:
+        existing = self._existing
+        try:
+            self._client.rename(
+                self._written,
+                self.remote,
+                if_none_match="*" if existing is None else None,
+                if_match=existing.etag if existing else None,
+                source_etag=self._etag,
+            )
+        except errors.PermissionDeniedError as error:
+            raise errors.PermissionDeniedError(
+                f"The credential may write but not rename, which replacing a file in one step "
+                f"needs: get one with the right to move (m), or add --in-place. ({error})",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from None
+
+    @property
+    def leaves_something(self) -> bool:
+        """True while something is at the service that a failed upload must remove."""
+        return self._is_ours
+
+    def abandon(self, client: Client | None = None) -> None:
+        """Remove what a failed upload has left; `client` replaces one that is stopped."""
+        if not self._is_ours:
+            return
+        # Only what is still as we left it: a lost answer may hide that it was finished.
+        (client or self._client).delete(self._written, if_match=self._etag or None)
+        self._is_ours = False
+
+
+def _is_unfinished(found: PathProperties) -> bool:
+    """True for the empty file of a direct upload between its two requests."""
+    return found.size == 0 and (found.content_type or "").startswith(_MARK)
+
+
+def _is_stale(found: PathProperties) -> bool:
+    """True for an unfinished file whose upload must have been killed."""
+    age = datetime.datetime.now(datetime.UTC) - found.modified
+    return _is_unfinished(found) and age.total_seconds() > _STALE

@@ -1,0 +1,148 @@
+"""Uploads: sources to targets, by one engine for a file, many files, bytes and streams."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+from adls_magic.core import errors
+from adls_magic.core.account import Account
+from adls_magic.core.address import RemotePath
+from adls_magic.core.job import UploadJob, UploadOptions, UploadResult
+from adls_magic.core.run import Run, first_failure
+from adls_magic.core.source import open_reader, stream_of
+from adls_magic.core.transfer import FileTransfer
+from adls_magic.core.writer import Writer
+
+__all__ = ["UploadJob", "UploadOptions", "UploadResult", "Writer", "open_writer", "upload_all"]
+
+
+def upload_all(
+    account: Account,
+    jobs: Sequence[UploadJob],
+    options: UploadOptions,
+    *,
+    progress: bool | None = None,
+) -> list[UploadResult]:
+    """Upload every job and return the results in the same order.
+
+    A file that fails does not keep the others from arriving; a failure that concerns them all
+    (rights, network) ends the command. Targets of failed uploads are as they were.
+
+    Args:
+        account: where to.
+        jobs: sources and targets; a stream only alone.
+        options: how.
+        progress: a bar always (True), never (False) or where somebody is looking (None).
+
+    Raises:
+        AdlsError: the first failure; its text tells how many files are concerned.
+        UploadStopped: Stop or Ctrl-C; nothing runs on.
+    """
+    if not jobs:
+        return []
+    total = _check_sources(jobs)
+    if total is None:
+        return [_upload_stream(account, jobs[0], options, progress)]
+    label = jobs[0].target.name if len(jobs) == 1 else f"{len(jobs)} files"
+    with Run(account, options, progress=progress, label=label) as run:
+        if len(jobs) > 1 and options.if_exists == "refuse":
+            _refuse_existing(run, jobs)
+        transfers = [
+            FileTransfer(
+                job.source,
+                functools.partial(run.target, job.target),
+                run.progress.count,
+                md5=options.md5,
+                stop=run.client.stop,
+                chunk_size=options.chunk_size,
+            )
+            for job in jobs
+        ]
+        run.progress.expect(total)
+        run.send(transfers)
+        outcomes = [transfer.outcome for transfer in transfers]
+        failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+        if failed:
+            raise first_failure(failed, len(jobs))
+        return [run.result(job.target, done) for job, done in zip(jobs, outcomes, strict=True)]
+
+
+def _check_sources(jobs: Sequence[UploadJob]) -> int | None:
+    """Return the bytes of all sources, None for a single stream; nothing is read.
+
+    Raises:
+        SourceError: a source is missing or cannot be read, or a stream is among several.
+    """
+    total = 0
+    for job in jobs:
+        reader = open_reader(job.source)
+        if reader is not None:
+            total += reader.size
+            reader.close()
+        elif len(jobs) == 1:
+            return None
+        else:
+            raise errors.SourceError("A stream can only be uploaded alone, to a file of its own.")
+    return total
+
+
+def _upload_stream(
+    account: Account, job: UploadJob, options: UploadOptions, progress: bool | None
+) -> UploadResult:
+    with open_writer(account, job.target, options, progress=progress) as writer:
+        if not writer.skipped:
+            for part in stream_of(job.source):
+                writer.write(part)
+    if writer.result is None:
+        raise errors.AdlsError("The upload ended without a result.")
+    return writer.result
+
+
+def _refuse_existing(run: Run, jobs: Sequence[UploadJob]) -> None:
+    """Before anything is sent: one listing a directory tells which targets exist.
+
+    Raises:
+        PathExistsError: names the first and the number of them.
+    """
+    wanted: dict[RemotePath, set[str]] = {}
+    for job in jobs:
+        wanted.setdefault(job.target.parent, set()).add(job.target.path)
+    there: list[RemotePath] = []
+    for directory, paths in wanted.items():
+        try:
+            found = [item.name for item in run.client.list(directory) if item.name in paths]
+        except errors.PathNotFoundError as error:
+            if error.code == "FilesystemNotFound":
+                raise
+            continue
+        there += [replace(directory, path=path, is_directory=False) for path in found]
+    if there:
+        more = f" and {len(there) - 1} more exist" if len(there) > 1 else " exists"
+        raise errors.PathExistsError(
+            f"{run.client.url(there[0])}{more}; nothing was sent. Add --overwrite to replace or "
+            "--skip-existing to keep what is there.",
+            status=409,
+            code="PathAlreadyExists",
+        )
+
+
+def open_writer(
+    account: Account,
+    target: RemotePath,
+    options: UploadOptions,
+    *,
+    progress: bool | None = None,
+) -> Writer:
+    """Return a writer to `target`. Whether it may be written is asked of the service now.
+
+    Raises:
+        PathExistsError: a file is there and was not to be replaced.
+    """
+    run = Run(account, options, progress=progress, label=target.name)
+    try:
+        return Writer(run, target)
+    except BaseException as error:
+        run.__exit__(type(error))
+        raise
