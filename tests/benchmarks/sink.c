@@ -608,8 +608,16 @@ static void do_create(const struct request *q, struct answer *a) {
     touch(f);
     succeed(a, 201, f);
 }
+// The header names "/filesystem/path"; the account is the first segment of the request's path.
+static struct file *rename_source(const struct request *q) {
+    char path[sizeof q->path + sizeof q->rename_source];
+    const char *end = strchr(q->path + 1, '/');
+    int account = end ? (int)(end - q->path) : (int)strlen(q->path);
+    snprintf(path, sizeof path, "%.*s%s", account, q->path, q->rename_source);
+    return existing(path);
+}
 static void do_rename(const struct request *q, struct answer *a) {
-    struct file *source = existing(q->rename_source);
+    struct file *source = rename_source(q);
     if (!source) {
         fail(a, 404, "SourcePathNotFound");
         return;
