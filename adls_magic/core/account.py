@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from adls_magic.core import endpoints
 from adls_magic.core.address import check_filesystem
+from adls_magic.core.description import describe
 from adls_magic.core.errors import ConfigurationError
-from adls_magic.core.identity import TokenSource
+from adls_magic.core.identity import TokenSource, token_source
 from adls_magic.core.secret import Secret
+from adls_magic.core.storage_options import storage_options
 
 Auth = Literal["key", "sas", "identity", "anonymous"]
 AUTH_KINDS: tuple[Auth, ...] = ("key", "sas", "identity", "anonymous")
@@ -28,7 +30,8 @@ class Account:
         endpoint: base URL that "/{filesystem}/{path}" is appended to, without slash at the end.
         auth: kind of credential.
         secret: the account key (base64) or the SAS (without "?"); None for other kinds.
-        token_source: gives bearer tokens by `get_token`; None unless `auth` is "identity".
+        token_source: gives bearer tokens by `get_token` (any object that has it is wrapped);
+            None unless `auth` is "identity".
         filesystem: the one that relative paths are in.
         origins: where each value came from, in words, by name of the value.
     """
@@ -48,6 +51,9 @@ class Account:
             ConfigurationError: a credential would go over plain http to another machine, or
                 the credential does not fit `auth`.
         """
+        object.__setattr__(self, "origins", dict(self.origins))
+        if self.token_source is not None:
+            object.__setattr__(self, "token_source", token_source(self.token_source))
         if (self.secret is not None) != (self.auth in ("key", "sas")):
             raise ConfigurationError(
                 f"An account with auth {self.auth!r} got the wrong credential."
@@ -74,6 +80,26 @@ class Account:
 
     def __deepcopy__(self, memo: object) -> Account:
         return self
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the long form as a cell's result in IPython."""
+        printer.text(self.describe())
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """The dict that adlfs, and through it pandas, polars and dask, understand.
+
+        This is the only place that hands the secret out: do not print it.
+        """
+        return storage_options(self)
+
+    def describe(self) -> str:
+        """Return a line for each value with where it came from; no secret.
+
+        For a SAS also what it permits and when it expires; for Entra ID tenant and expiry of
+        the token, once there was one.
+        """
+        return describe(self)
 
     def with_filesystem(self, name: str) -> Account:
         """Return the same account with another filesystem for relative paths.

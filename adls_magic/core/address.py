@@ -41,6 +41,7 @@ _FILESYSTEM = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 _DOLLAR_FILESYSTEMS = frozenset({"$web", "$root", "$logs"})
 _WORKSPACE = re.compile(r"[^/\\@:?#%\x00-\x1f\x7f]{1,256}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_FULL = re.compile(r"(?i)https?://|abfss?://[^/]*@")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Control characters and code points that the service documents as unsafe or refuses.
 _BAD_CHARACTER = re.compile("[\x00-\x1f\x7f\x81\ud800-\udfff\ue000-\uf8ff\ufffe\uffff]")
@@ -112,6 +113,11 @@ def parse_path(text: str, *, filesystem: str | None = None, one_lake: bool = Fal
         f"A lake path starts with abfss:// or https://, not {shown(scheme + '://')}: "
         "write abfss://FILESYSTEM/dir/file, or dir/file in the configured filesystem."
     )
+
+
+def names_endpoint(text: str) -> bool:
+    """Tell whether a lake path names its account in full, and not only the filesystem."""
+    return _FULL.match(text) is not None
 
 
 def check_filesystem(name: str, *, one_lake: bool = False) -> str:

@@ -78,9 +78,7 @@ def _texts(environ: Mapping[str, str], names: Sequence[str]) -> list[Found]:
 
 
 def _secrets(environ: Mapping[str, str], names: Sequence[str]) -> list[FoundSecret]:
-    return [
-        FoundSecret(Secret(found.value), found.origin) for found in _texts(environ, names)
-    ]
+    return [FoundSecret(Secret(found.value), found.origin) for found in _texts(environ, names)]
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str:

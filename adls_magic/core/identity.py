@@ -18,6 +18,7 @@ from adls_magic.core.errors import ConfigurationError, CredentialError
 from adls_magic.core.secret import Secret
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
+DEFAULT_IDENTITY = "DefaultAzureCredential"
 _UNKNOWN_LIFE = 300  # seconds that a token without a readable expiry is taken to live
 
 
@@ -53,9 +54,10 @@ class TokenSource:
 
     Attributes:
         name: what it is, for messages, such as "DefaultAzureCredential".
+        lasting: whether a profile can name it, because every process can make it anew.
     """
 
-    __slots__ = ("__weakref__", "_credential", "_facts", "_make", "_same", "name")
+    __slots__ = ("__weakref__", "_credential", "_facts", "_make", "_same", "lasting", "name")
 
     def __init__(self, make: Callable[[], TokenCredential], name: str, *same: object) -> None:
         self._make = make
@@ -63,6 +65,7 @@ class TokenSource:
         self._credential: TokenCredential | None = None
         self._facts: TokenFacts | None = None
         self.name = name
+        self.lasting = name == DEFAULT_IDENTITY
 
     def get_token(self, *scopes: str, **options: Any) -> Any:
         """Return a token for `scopes` (default: Azure Storage), as the credential gives it.
@@ -144,7 +147,7 @@ def static_token(secret: Secret) -> TokenSource:
 
 def default_identity() -> TokenSource:
     """Return azure-identity's DefaultAzureCredential, made when the first token is wanted."""
-    return TokenSource(lambda: _make("DefaultAzureCredential"), "DefaultAzureCredential")
+    return TokenSource(lambda: _make(DEFAULT_IDENTITY), DEFAULT_IDENTITY)
 
 
 def client_secret_identity(

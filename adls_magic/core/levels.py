@@ -51,6 +51,10 @@ class Credential:
     token_source: TokenSource | None = None
     from_connection_string: bool = False
 
+    def fits(self, wanted: str) -> bool:
+        """Tell whether it is of the kind `wanted`: an `Auth` or "connection-string"."""
+        return self.from_connection_string if wanted == "connection-string" else self.auth == wanted
+
 
 @dataclass(slots=True)
 class Stated:
@@ -280,7 +284,10 @@ def _distinct(credentials: Sequence[Credential]) -> tuple[Credential, ...]:
     kept: dict[Auth, Credential] = {}
     for credential in credentials:
         earlier = kept.setdefault(credential.auth, credential)
-        same = (earlier.secret, earlier.token_source) == (credential.secret, credential.token_source)
+        same = (earlier.secret, earlier.token_source) == (
+            credential.secret,
+            credential.token_source,
+        )
         if not same:
             what = {"key": "account key", "sas": "SAS"}.get(credential.auth, "credential")
             raise _differ(earlier.origin, credential.origin, what)
