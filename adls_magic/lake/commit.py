@@ -1,0 +1,146 @@
+"""The flush: waiting pieces become the file's content, durably and as a whole or not at all.
+
+Three ways, all of which leave the old content in place until the journal's commit:
+
+- the first flush syncs the side file that the pieces lie in and puts it in the target's place;
+- a small file is written anew, old bytes and pieces, and replaced likewise;
+- a big file grows: the journal notes that it will, the pieces are copied behind its end and synced,
+  then its row gets the new size. Readers go by the row; after a crash the note has the rest cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+
+from adls_magic.lake.answers import Refusal
+from adls_magic.lake.entries import Entry
+from adls_magic.lake.journal import Change, cut_file
+from adls_magic.lake.locks import Key
+from adls_magic.lake.store import Store
+from adls_magic.lake.uncommitted import Area, Piece, SideFile, copy_bytes
+
+BLOCKS = 50_000  # pieces that a file may consist of, as on the service
+_SMALL = 1 << 20  # bytes; up to here a copy costs less than the two more commits of growing
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def flush(
+    store: Store, key: Key, position: int, *, retain: bool, decide: Callable[[Entry], Entry]
+) -> Entry:
+    """Commit what waits up to `position`, which becomes the file's length in bytes.
+
+    Args:
+        store: the lake's content.
+        key: filesystem and path.
+        position: length of the file afterwards.
+        retain: keep what waits beyond `position`.
+        decide: gets the file's entry and returns it with its new properties, or refuses.
+
+    Raises:
+        Refusal: `PathNotFound`, `InvalidFlushPosition`, and what `decide` raises.
+        OSError: the disk refused; the file is as it was and the data still waits.
+    """
+    with store.locks.hold(key):
+        old = store.find(key)
+        if old is None:
+            raise Refusal("PathNotFound")
+        if old.is_directory:
+            raise Refusal("ResourceTypeMismatch")
+        new = decide(old)
+        if position < old.size:
+            raise Refusal("InvalidFlushPosition")
+        area = store.uncommitted.area(key)
+        pieces = area.tile(old.size, position) if position > old.size else []
+        new = replace(new, size=position, blocks=old.blocks + len(pieces))
+        if new.blocks > BLOCKS:
+            raise Refusal("BlockCountExceedsLimit")
+        new = _commit(store, key, old, new, area=area, pieces=pieces)
+        area.settle(pieces, retain=retain)
+        return new
+
+
+def _commit(
+    store: Store, key: Key, old: Entry, new: Entry, *, area: Area, pieces: list[Piece]
+) -> Entry:
+    if not pieces:
+        store.journal.commit(Change(statements=[store.put_row(key, new)]))
+        return new
+    if old.size > _SMALL:
+        return _grow(store, key, old, new, pieces=pieces)
+    main = area.detach_main() if old.size == 0 else None
+    file = main or store.uncommitted.new_file()
+    try:
+        if main is not None:
+            _keep_rest(store, area, main, new.size)
+        _fill(file, pieces, new.size, old=store.place(key) if old.size else None)
+        return store.put_file(key, new, file)
+    finally:
+        file.leave()
+
+
+def _keep_rest(store: Store, area: Area, main: SideFile, end: int) -> None:
+    """Bring pieces beyond the flush's end elsewhere: their side file becomes the target."""
+    for piece in area.beyond(end):
+        if piece.file is main:
+            file = store.uncommitted.new_file()
+            _fill(file, [replace(piece, position=0)], piece.length)
+            area.relocate(piece, file)
+
+
+def _fill(
+    file: SideFile, pieces: list[Piece], size: int, *, old: os.PathLike[str] | None = None
+) -> None:
+    """Bring all pieces, and the old bytes before them, into a side file and sync it."""
+    target = os.open(file.path, os.O_RDWR | _BINARY)
+    try:
+        if old is not None:
+            _copy_from(old, target, offset=0, at=0, length=pieces[0].position)
+        _copy_pieces([piece for piece in pieces if piece.file is not file], target)
+        os.ftruncate(target, size)
+        os.fsync(target)
+    finally:
+        os.close(target)
+
+
+def _copy_pieces(pieces: list[Piece], target: int) -> None:
+    for piece in pieces:
+        _copy_from(
+            piece.file.path, target, offset=piece.offset, at=piece.position, length=piece.length
+        )
+
+
+def _copy_from(path: os.PathLike[str], target: int, *, offset: int, at: int, length: int) -> None:
+    source = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        copy_bytes(source, target, offset=offset, at=at, length=length)
+    finally:
+        os.close(source)
+
+
+def _grow(store: Store, key: Key, old: Entry, new: Entry, *, pieces: list[Piece]) -> Entry:
+    place = store.place(key)
+    note = Change(statements=[store.put_row(key, old)], cut=(*key, store.on_disk(key)))
+    ticket = store.journal.commit(note)
+    store.growing.add(key)
+    try:
+        target = os.open(place, os.O_RDWR | _BINARY)
+        try:
+            _copy_pieces(pieces, target)
+            os.fsync(target)
+            new = replace(new, disk_time=os.fstat(target).st_mtime_ns)
+        finally:
+            os.close(target)
+        store.journal.commit(Change(statements=[store.put_row(key, new)], settles=[ticket]))
+    except BaseException:
+        # The note stays if even this fails, and the next start cuts the file.
+        with contextlib.suppress(OSError, sqlite3.Error):
+            cut_file(place, old.size, old.disk_time)
+            store.journal.commit(Change(settles=[ticket]))
+        raise
+    finally:
+        store.growing.discard(key)
+    return new
