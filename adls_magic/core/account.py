@@ -101,14 +101,18 @@ class Account:
         """
         return describe(self)
 
-    def with_filesystem(self, name: str) -> Account:
+    def with_filesystem(self, name: str, *, origin: str = "argument filesystem") -> Account:
         """Return the same account with another filesystem for relative paths.
+
+        Args:
+            name: of the filesystem.
+            origin: where the name came from, for `describe`.
 
         Raises:
             PathError: the name breaks the service's rules.
         """
         check_filesystem(name, one_lake=endpoints.is_one_lake(self.endpoint))
-        return replace(self, filesystem=name)
+        return replace(self, filesystem=name, origins={**self.origins, "filesystem": origin})
 
 
 def _refuse_plain_http(endpoint: str) -> None:

@@ -37,6 +37,7 @@ def resolve(
     options: AccountOptions | None = None,
     profile: str | None = None,
     use_session: bool = True,
+    expired_ok: bool = False,
 ) -> Account:
     """Return the account that is meant, with its credential.
 
@@ -45,6 +46,7 @@ def resolve(
         options: what the user said besides.
         profile: name of the profile that comes before session and environment.
         use_session: False leaves out what `%adls_config` has set, to see what else is there.
+        expired_ok: take a SAS that has expired, to describe it.
 
     Raises:
         ConfigurationError: nothing is configured, two values of one level differ, or the
@@ -62,7 +64,7 @@ def resolve(
     if remote is not None and remote.endpoint and _url(levels) != remote.endpoint:
         levels = _of_path(levels, remote, profile)
     account = _merge(levels, wanted)
-    if account.auth == "sas" and account.secret is not None:
+    if account.auth == "sas" and account.secret is not None and not expired_ok:
         check_in_time(account.secret, origin=account.origins["credential"])
     return account
 
