@@ -48,7 +48,7 @@ class Method:
         note: the sentence above the fields.
         fields: names of the fields that it needs.
         secret: label, pattern and rule of the secret field, for methods that have it.
-        keeps: what a profile would hold besides names, such as "key"; "" for nothing.
+        keeps: what a profile would hold besides names; "" where there can be no profile.
     """
 
     name: str
@@ -84,7 +84,7 @@ FIELDS = {
     "filesystem": Field(
         "Filesystem",
         rule="3 to 63 lower-case letters, digits and single hyphens",
-        hint="Also called container; leave it empty to choose from a list after connecting",
+        hint="Also called container. Empty: choose after connecting",
         pattern=r"\$(?:web|root|logs)|(?!.*--)[a-z0-9][a-z0-9\-]{1,61}[a-z0-9]",
         characters=r"\$[a-z]{0,4}|(?!.*--)(?:[a-z0-9][a-z0-9\-]{0,62})?",
         placeholder="raw",
@@ -99,14 +99,14 @@ FIELDS = {
         more=True,
     ),
     "profile": Field(
-        "Name",
+        "Profile name",
         rule="1 to 40 letters, digits, dots, hyphens and underscores",
         pattern=r"[A-Za-z0-9_.\-]{1,40}",
         placeholder="default",
     ),
 }
 
-_NOWHERE = "Goes to the kernel's memory when you connect, and nowhere else"
+_NOWHERE = "Goes to the kernel's memory and nowhere else"
 _NAMES = ("account", "filesystem", "endpoint")
 
 FOUND = Method(

@@ -24,7 +24,7 @@ _STATIC = Path(__file__).parent / "static"
 Receive = Callable[[Mapping[str, Any], Secret | None], None]
 
 
-class FormWidget(anywidget.AnyWidget):  # type: ignore[misc]  # ipywidgets has no types
+class FormWidget(anywidget.AnyWidget):
     """Shows `fields` by `methods`, and `state`; reports what the user does to a function.
 
     Attributes:
@@ -36,7 +36,7 @@ class FormWidget(anywidget.AnyWidget):  # type: ignore[misc]  # ipywidgets has n
 
     _esm = _STATIC / "form.js"
     _css = _STATIC / "form.css"
-    methods = traitlets.List().tag(sync=True)
+    methods: traitlets.List[Any] = traitlets.List().tag(sync=True)
     fields = traitlets.Dict().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)

@@ -7,6 +7,7 @@
 // so that a key pasted into the wrong field stays in the browser.
 
 const LOOKS_SECRET = /[?&]sig=|AccountKey\s*=|SharedAccessSignature\s*=|[A-Za-z0-9+/]{86}==/i;
+const ONE_LAKE = /\.fabric\.microsoft\.com/;
 const NO_ANSWER = 2000; // milliseconds until the form says that the kernel is silent
 let views = 0;
 
@@ -25,6 +26,7 @@ class Field {
     this.name = name;
     this.spec = spec;
     this.touched = false;
+    this.free = false; // no rule holds
     this.hint = make("div", { className: "adls-hint", id: `${id}-hint` });
     this.input = make("input", {
       id,
@@ -56,6 +58,7 @@ class Field {
     const { spec, text } = this;
     if (!text) return "";
     if (!spec.secret && LOOKS_SECRET.test(text)) return "This looks like a secret. It stays here unsent; put it into the secret field.";
+    if (this.free) return "";
     const unfinished = !complete && spec.characters && matches(spec.characters, text);
     return unfinished || matches(spec.pattern, text) ? "" : spec.rule;
   }
@@ -78,12 +81,18 @@ class Field {
   }
 }
 
+function line([label, value, origin]) {
+  const description = make("dd", {}, value, make("small", { textContent: origin }));
+  return make("div", {}, make("dt", { textContent: label }), description);
+}
+
 class Form {
   constructor(model, root) {
     this.model = model;
     this.root = root;
     this.id = `adls-${++views}-${Math.random().toString(36).slice(2)}`;
-    this.asked = false; // this view sent something that the kernel has not answered
+    this.asked = false; // this view sent something that the kernel has not taken up yet
+    this.mine = false; // what the kernel is busy with was asked for in this view
     this.build();
     this.update();
   }
@@ -101,16 +110,34 @@ class Form {
     this.status.setAttribute("role", "status");
     this.connect = make("button", { type: "submit", className: "adls-main", textContent: "Connect" });
     this.stop = this.button("Stop", () => this.model.send({ do: "stop" }));
-    this.card = make("div", { className: "adls-card" });
-    const rows = [...this.fields.values()].map((field) => field.row);
+    this.card = this.cardParts();
     this.remember = this.rememberRow();
-    const detail = make("div", { className: "adls-detail" }, this.note, ...rows, this.remember);
+    const detail = make("div", { className: "adls-detail" }, this.note, ...this.rows());
     const choice = make("div", { className: "adls-choice" }, this.methods, detail);
-    const actions = make("div", { className: "adls-actions" }, this.connect, this.stop, this.status);
-    this.form = make("form", { noValidate: true, autocomplete: "off" }, choice, actions);
+    this.actions = make("div", { className: "adls-actions" }, this.connect, this.stop);
+    this.form = make("form", { noValidate: true, autocomplete: "off" }, choice, this.actions);
     this.root.classList.add("adls-form");
     this.root.append(this.card, this.form);
     this.listen();
+  }
+
+  cardParts() {
+    this.title = make("strong");
+    this.change = this.button("Change", () => this.model.send({ do: "change" }));
+    this.forget = this.button("Forget", () => this.model.send({ do: "forget" }));
+    const head = make("div", { className: "adls-head" }, this.title, this.change, this.forget);
+    this.lines = make("dl");
+    return make("div", { className: "adls-card" }, head, this.lines);
+  }
+
+  rows() {
+    const all = [...this.fields.values()];
+    const row = (field) => field.row;
+    const more = all.filter((field) => field.spec.more);
+    this.more = make("details", {}, make("summary", { textContent: "Other endpoint" }), ...more.map(row));
+    const last = this.fields.get("profile");
+    const main = all.filter((field) => !field.spec.more && field !== last);
+    return [...main.map(row), this.more, this.remember, last.row];
   }
 
   button(text, action) {
@@ -119,14 +146,20 @@ class Form {
     return button;
   }
 
+  // «Remember as profile», what will be stored where, and the consent that a secret in a file needs.
   rememberRow() {
-    const id = `${this.id}-remember`;
-    this.tick = make("input", { type: "checkbox", id });
     this.where = make("div", { className: "adls-hint" });
-    const label = make("label", { htmlFor: id, textContent: "Remember as profile" });
-    const line = make("div", { className: "adls-tick" }, this.tick, label);
-    this.tick.addEventListener("change", () => this.update());
-    return make("div", { className: "adls-row adls-remember" }, make("span"), line, this.where);
+    this.tick = this.checkbox("remember", "Remember as profile");
+    this.consent = this.checkbox("consent", "");
+    const ticks = make("div", {}, this.tick.row, this.where, this.consent.row);
+    return make("div", { className: "adls-row" }, make("span"), ticks);
+  }
+
+  checkbox(name, text) {
+    const input = make("input", { type: "checkbox", id: `${this.id}-${name}` });
+    const label = make("label", { htmlFor: input.id, textContent: text });
+    input.addEventListener("change", () => this.update());
+    return { input, label, row: make("div", { className: "adls-tick" }, input, label) };
   }
 
   listen() {
@@ -150,9 +183,13 @@ class Form {
     return methods.find((method) => method.name === chosen) ?? methods[0];
   }
 
+  get remembers() {
+    return this.tick.input.checked && Boolean(this.method.remember);
+  }
+
   get shownFields() {
     const names = new Set(this.method.fields);
-    if (this.tick.checked && this.method.remember) names.add("profile");
+    if (this.remembers) names.add("profile");
     return [...this.fields.values()].filter((field) => names.has(field.name));
   }
 
@@ -187,7 +224,8 @@ class Form {
       wrong.input.focus();
       return;
     }
-    const values = { method: this.method.name, remember: this.tick.checked };
+    const consent = this.consent.input.checked && !this.consent.row.hidden;
+    const values = { method: this.method.name, consent: consent ? "yes" : "" };
     let secret = "";
     for (const field of this.shownFields) {
       if (field.spec.secret) secret = field.text;
@@ -198,7 +236,7 @@ class Form {
   }
 
   ask(message, secret) {
-    this.asked = true;
+    this.asked = this.mine = true;
     // As a buffer beside the message: messages are logged in places, buffers are not.
     this.model.send(message, undefined, secret ? [new TextEncoder().encode(secret)] : []);
     this.update();
@@ -208,13 +246,15 @@ class Form {
     }, NO_ANSWER);
   }
 
+  // The kernel has changed the state: look at it, and go where the user has to go on.
   answered() {
     clearTimeout(this.timer);
-    const mine = this.asked;
     this.asked = false;
     this.update();
-    const name = this.model.get("state").status.field;
-    if (mine && name) this.fields.get(name)?.input.focus();
+    const { busy, open, status } = this.model.get("state");
+    if (busy || !this.mine) return;
+    this.mine = false;
+    (open ? this.fields.get(status.field)?.input : this.change)?.focus();
   }
 
   say(kind, text) {
@@ -227,10 +267,12 @@ class Form {
     const busy = state.busy || this.asked;
     this.showMethods();
     this.showFields(state);
-    this.showCard(state.card, busy);
-    this.form.hidden = Boolean(state.card) && !state.open;
+    this.showCard(state.card, state.open, busy);
+    if (!state.open) this.emptySecret();
+    this.form.hidden = !state.open;
+    (state.open ? this.actions : this.card).append(this.status);
     this.connect.disabled = busy;
-    this.connect.textContent = busy ? "Connecting…" : this.method.action ?? "Connect";
+    this.connect.textContent = busy ? "Connecting…" : "Connect";
     this.stop.hidden = !state.busy;
     this.root.classList.toggle("adls-busy", busy);
     this.root.setAttribute("aria-busy", String(busy));
@@ -260,6 +302,8 @@ class Form {
     const fields = this.model.get("fields");
     const values = this.model.get("values");
     const shown = new Set(this.shownFields);
+    // Workspaces of OneLake, which are its filesystems, may be called nearly anything.
+    this.fields.get("filesystem").free = ONE_LAKE.test(this.fields.get("endpoint").text);
     this.note.textContent = this.method.note ?? "";
     for (const [name, field] of this.fields) {
       const spec = { ...fields[name], ...(field.spec.secret ? this.method.secret : {}) };
@@ -272,22 +316,22 @@ class Form {
         field.input.value = values[name];
       }
     }
+    this.more.hidden = !this.shownFields.some((field) => field.spec.more);
+    if ([...shown].some((field) => field.spec.more && field.text)) this.more.open = true;
     this.remember.hidden = !this.method.remember;
-    this.where.textContent = this.tick.checked ? this.method.remember ?? "" : "";
+    this.where.textContent = this.remembers ? this.method.remember : "";
+    this.consent.row.hidden = !this.remembers || !this.method.consent;
+    this.consent.label.textContent = this.method.consent ?? "";
   }
 
-  showCard(card, busy) {
-    this.card.hidden = !card;
-    if (!card) return;
-    const lines = card.lines.map(([label, value, origin]) =>
-      make("div", {}, make("dt", { textContent: label }), make("dd", {}, value, make("small", { textContent: origin }))),
-    );
-    const change = this.button("Change", () => this.model.send({ do: "change" }));
-    const forget = this.button("Forget", () => this.model.send({ do: "forget" }));
-    change.hidden = this.model.get("state").open;
-    change.disabled = forget.disabled = busy;
-    const head = make("div", { className: "adls-head" }, make("strong", { textContent: card.title }), change, forget);
-    this.card.replaceChildren(head, make("dl", {}, ...lines));
+  // Who is connected, or that nobody is.
+  showCard({ title, lines, forget }, open, busy) {
+    this.title.textContent = title;
+    this.lines.replaceChildren(...lines.map(line));
+    this.change.hidden = open;
+    this.forget.hidden = !forget;
+    this.change.disabled = this.forget.disabled = busy;
+    this.card.classList.toggle("adls-in-use", lines.length > 0);
   }
 
   // The kernel is gone: nothing typed here can reach it any more.
