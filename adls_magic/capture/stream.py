@@ -1,0 +1,234 @@
+"""`sys.stdout` while a cell runs.
+
+What is captured: prints of the cell, of threads that it starts, of log records whose stream is
+the `sys.stdout` of before, and (where the platform lets us) of subprocesses, `!commands` and C
+code. What is not: `sys.stderr`, tracebacks, `display()`, and threads that ran before the cell;
+their text goes where it went before.
+
+Threads: one lock covers the target and the order of what goes there. A thread of the cell never
+sees an error of the target; it is kept in `failure`, and raised to the thread that runs the cell.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, TextIO
+
+from adls_magic.capture.descriptor import Descriptor, available, write_all
+from adls_magic.capture.swap import swapped
+from adls_magic.capture.target import Target
+
+
+class CellStdout(io.TextIOBase):
+    """A text stream whose bytes go to a `Target` from `start` to `finish`.
+
+    Before and after, and for threads that are not the cell's, it passes text to the stream that
+    it stands in for.
+
+    Args:
+        target: takes the bytes.
+        shown: bytes of the text, from its beginning, that are shown in the notebook as well;
+            None shows all.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"  # a file name with a broken character must not end the cell
+
+    def __init__(self, target: Target, *, shown: int | None) -> None:
+        self._target = target
+        self._show_limit = shown
+        self._shown = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._owner = threading.current_thread()
+        self._earlier = frozenset(threading.enumerate()) - {self._owner}
+        self._active = False
+        self._sender: int | None = None
+        self._descriptor: Descriptor | None = None
+        self._before: Any = sys.stdout
+        self._outside: Any = self._before
+        self._write_outside: Callable[[str], object] = self._before.write
+        self._swaps = ExitStack()
+        self.failure: BaseException | None = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # IPython 9 replaces the `write` of sys.stdout around each cell, to keep all that is
+        # printed for the history. A cell that prints 10 GiB would need as much memory.
+        if name != "write":
+            super().__setattr__(name, value)
+
+    @property
+    def buffer(self) -> io.RawIOBase:
+        """The binary side, for `sys.stdout.buffer.write(b"…")`."""
+        return _Bytes(self)
+
+    @property
+    def captures_processes(self) -> bool:
+        """Whether descriptor 1 is captured as well."""
+        return self._descriptor is not None
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return False: a file has no colours and no cursor."""
+        return False
+
+    def fileno(self) -> int:
+        """Return descriptor 1 while it is captured as well.
+
+        Raises:
+            io.UnsupportedOperation: it is not.
+        """
+        if self._descriptor is None:
+            raise io.UnsupportedOperation("fileno")
+        return 1
+
+    def flush(self) -> None:
+        """Flush what is shown in the notebook; of the file nothing is seen before its end."""
+        if self._show_limit is None or not self.captures_this_thread():
+            self._outside.flush()
+
+    def close(self) -> None:
+        """Do nothing: the notebook goes on after the cell."""
+
+    def write(self, text: str, /) -> int:
+        """Take text as it is, without touching its line ends."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self.captures_this_thread():
+            self.take(text.encode(self.encoding, self.errors))
+        else:
+            self._write_outside(text)
+        return len(text)
+
+    def take(self, data: bytes) -> None:
+        """Take bytes from Python, after what is waiting in the pipe of descriptor 1."""
+        if os.getpid() != self._process:
+            # A forked child: the target is the parent's, the pipe leads there.
+            write_all(1, data)
+            return
+        with self._lock:
+            if self._descriptor is not None:
+                self._descriptor.drain()
+            self._take_locked(data)
+
+    def captures_this_thread(self) -> bool:
+        """Return whether what this thread prints belongs to the cell."""
+        # What the upload itself prints, while it takes text, does not.
+        if not self._active or self._sender == threading.get_ident():
+            return False
+        thread = threading.current_thread()
+        return thread is self._owner or thread not in self._earlier
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Print to the notebook for a moment: what a cell displays is not what it prints."""
+        if sys.stdout is not self:
+            yield
+            return
+        sys.stdout = self._outside
+        try:
+            yield
+        finally:
+            if sys.stdout is self._outside:
+                sys.stdout = self
+
+    def reveal(self) -> None:
+        """Show in the notebook what has been taken but neither shown nor sent."""
+        if self._show_limit == 0 and self._target.held:
+            self._write_outside(self._target.held.decode(errors="replace"))
+
+    def start(self) -> None:
+        """Become `sys.stdout`."""
+        if available():
+            if _leads_to_descriptor_1(self._before):
+                self._outside = self._swaps.enter_context(_copy_of(self._before))
+                self._write_outside = self._outside.write
+            self._descriptor = Descriptor(self._take_quietly, self._lock)
+            self._descriptor.start()
+        self._active = True
+        # Whoever kept the old stream, such as a log handler, writes to this one.
+        self._swaps.enter_context(swapped(self._before, "write", self._write_of_before))
+        sys.stdout = self
+
+    def finish(self) -> None:
+        """Give `sys.stdout` back, with everything taken that had been printed."""
+        if sys.stdout is self:
+            sys.stdout = self._before
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            descriptor.finish()
+        with self._lock:
+            self._active = False
+        self._swaps.close()
+        self._outside, self._write_outside = self._before, self._before.write
+
+    def _write_of_before(self, text: str) -> int:
+        return self.write(text)
+
+    def _take_quietly(self, data: bytes) -> None:
+        with suppress(Exception):  # kept in `failure`; the next print of the cell raises it
+            self._take_locked(data)
+
+    def _take_locked(self, data: bytes) -> None:
+        if self.failure is None:
+            self._sender = threading.get_ident()
+            try:
+                self._target.write(data)
+            except Exception as error:  # noqa: BLE001 - raised below, in the cell's own thread
+                self.failure = error
+            finally:
+                self._sender = None
+        if self.failure is None:
+            self._show(data)
+        elif threading.current_thread() is self._owner:
+            raise self.failure
+
+    def _show(self, data: bytes) -> None:
+        if self._show_limit is None or self._shown < self._show_limit:
+            self._shown += len(data)
+            self._write_outside(self._decoder.decode(data))
+
+
+class _Bytes(io.RawIOBase):
+    """The binary side of a `CellStdout`."""
+
+    def __init__(self, text: CellStdout) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        view = bytes(data)
+        if self._text.captures_this_thread():
+            self._text.take(view)
+        else:
+            self._text.write(view.decode(errors="replace"))
+        return len(view)
+
+    def fileno(self) -> int:
+        return self._text.fileno()
+
+
+def _leads_to_descriptor_1(stream: Any) -> bool:
+    try:
+        return bool(stream.fileno() == 1) and not isinstance(stream, CellStdout)
+    except (OSError, AttributeError, ValueError):
+        return False
+
+
+def _copy_of(stream: Any) -> TextIO:
+    """Open another stream to where `stream` leads now, for what is shown meanwhile."""
+    stream.flush()
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return os.fdopen(os.dup(1), "w", encoding=encoding, errors="replace", buffering=1)

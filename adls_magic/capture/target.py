@@ -1,0 +1,109 @@
+"""The file in the lake as a capture sees it: opened late, committed or discarded as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+from adls_magic.output import compress
+from adls_magic.output.forms import Sink
+
+OpenTarget = Callable[[str | None], AbstractContextManager[Sink]]
+
+HELD = 1024 * 1024  # bytes that are kept back before anything is opened, and sent at a time
+
+
+class Target:
+    """A binary stream for writing that opens the file when its first mebibyte is full.
+
+    So nothing is sent for what turns out to be empty, small and wrong, or not wanted after all.
+    One thread at a time may use it, not always the same one.
+    """
+
+    def __init__(self, open_target: OpenTarget, content_type: str | None, compression: str) -> None:
+        self._open = open_target
+        self._content_type = content_type
+        self._compression = compression
+        self._context: AbstractContextManager[Sink] | None = None
+        self._stream: Sink | None = None
+        self._compressed: compress.CompressedStream | None = None
+        self._held = bytearray()
+        self.size = 0  # bytes written, before compression
+        self.last = b""  # the last byte written
+
+    @property
+    def opened(self) -> bool:
+        """Whether something has been sent already."""
+        return self._stream is not None
+
+    @property
+    def held(self) -> bytes:
+        """The latest bytes, which have not been sent yet: all of them while not `opened`."""
+        return bytes(self._held)
+
+    def write(self, data: Any, /) -> int:
+        """Take bytes; they are sent in pieces of a mebibyte or more, as fast as the line is."""
+        view = memoryview(data).cast("B")
+        if not view.nbytes:
+            return 0
+        self.size += view.nbytes
+        self.last = bytes(view[-1:])
+        if view.nbytes >= HELD:
+            self._send_held()
+            self._sink().write(view)
+        else:
+            self._held += view
+            if len(self._held) >= HELD:
+                self._send_held()
+        return view.nbytes
+
+    def tell(self) -> int:
+        """Return how many bytes have been written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Do nothing: what is sent early cannot be seen before the commit anyway."""
+
+    def close(self) -> None:
+        """Do nothing: only `commit` and `discard` end a target."""
+
+    def commit(self) -> None:
+        """Send the rest and make the file what was written; an empty one if nothing was."""
+        try:
+            self._send_held()
+            self._sink()
+            if self._compressed is not None:
+                self._compressed.finish()
+        except BaseException as error:
+            self.discard(error)
+            raise
+        context, self._context = self._context, None
+        if context is not None:
+            context.__exit__(None, None, None)
+
+    def discard(self, reason: BaseException) -> None:
+        """Forget everything that was written; the file stays, or stays missing, as it was."""
+        self._held.clear()
+        context, self._context = self._context, None
+        if context is None:
+            return
+        # One made from a generator lets the reason through; and clean-up that failed besides
+        # must not hide it.
+        with suppress(Exception):
+            context.__exit__(type(reason), reason, reason.__traceback__)
+
+    def _send_held(self) -> None:
+        if self._held:
+            # Handed over, not cleared: the stream may keep a view of it.
+            held, self._held = self._held, bytearray()
+            self._sink().write(held)
+
+    def _sink(self) -> Sink:
+        if self._stream is None:
+            context = self._open(self._content_type)
+            self._stream = context.__enter__()
+            self._context = context
+            if self._compression:
+                self._compressed = compress.CompressedStream(self._stream, self._compression)
+        return self._compressed or self._stream

@@ -1,0 +1,186 @@
+"""One cell on its way to one target: runs it, chooses what is written, commits or discards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adls_magic import output
+from adls_magic.capture.cell import NOTHING, Outcome, Wishes, may_end_in_value, run
+from adls_magic.capture.stream import CellStdout
+from adls_magic.capture.target import HELD, OpenTarget, Target
+from adls_magic.core.errors import CellError, OutputError
+from adls_magic.output.formats import split_extension
+from adls_magic.output.pictures import EXTENSIONS as PICTURES
+from adls_magic.output.pictures import figure_of
+
+
+@dataclass(slots=True)
+class Writing:
+    """The ways to write a cell. Each returns what was written, "" when there was nothing."""
+
+    shell: Any
+    cell: str
+    name: str
+    extension: str
+    tee: bool
+    options: Mapping[str, object]
+    open_target: OpenTarget
+
+    def write_source(self) -> str:
+        """Write the text of the cell itself."""
+        target = self._target()
+        target.write(self.cell.encode())
+        return self._commit(target, "source of the cell")
+
+    def write_nothing(self, *, allow_empty: bool) -> str:
+        """Write an empty file, or raise CellError if that is not allowed."""
+        if not allow_empty:
+            raise CellError(
+                f"the cell put nothing out (no printed text, no value), so nothing was written "
+                f"to {self.name}; --allow-empty writes an empty file"
+            )
+        self._target().commit()
+        return "empty"
+
+    def write_printed(self) -> str:
+        """Write what the cell prints, while it runs."""
+        target = self._target()
+        self._run(target, CellStdout(target, shown=None if self.tee else 0), takes_value=False)
+        return self._commit(target, "printed text")
+
+    def write_value(self, *, or_displayed: bool) -> str:
+        """Write the value of the last expression; what is printed stays in the notebook."""
+        outcome = self._run(self._target(), None, takes_value=True)
+        if outcome.value is NOTHING:
+            return self._write_displayed(outcome) if or_displayed else ""
+        try:
+            encoding = self._plan(outcome.value)
+        except OutputError:
+            found = self._write_displayed(outcome) if or_displayed else ""
+            if not found:
+                raise
+            return found
+        return self._encode(encoding)
+
+    def write_either(self) -> str:
+        """Write the value if it fits, the printed text otherwise."""
+        target = self._target()
+        stdout = CellStdout(target, shown=self._shown_bytes())
+        outcome = self._run(target, stdout, takes_value=True)
+        if outcome.value is NOTHING:
+            return self._commit(target, "printed text") or self._write_displayed(outcome)
+        try:
+            encoding = self._plan_beside_text(outcome.value, target)
+        except BaseException as error:
+            stdout.reveal()
+            target.discard(error)
+            raise
+        if encoding is None:
+            return self._append_value(target, outcome.value)
+        stdout.reveal()
+        return self._encode_instead(encoding, target)
+
+    def _target(self) -> Target:
+        compression = split_extension(self.extension)[1]
+        return Target(self.open_target, output.content_type_of(self.extension), compression)
+
+    def _shown_bytes(self) -> int | None:
+        """How much of the printed text is shown too, while it is open whether it is written.
+
+        Where a value is expected, printed text is most likely a report of progress.
+        """
+        if self.tee:
+            return None
+        plain = output.is_plain_text(self.extension)
+        return HELD if not plain and may_end_in_value(self.shell, self.cell) else 0
+
+    def _run(self, target: Target, stdout: CellStdout | None, *, takes_value: bool) -> Outcome:
+        wishes = Wishes(stdout, value=takes_value, tee=self.tee, hides=self._hides)
+        try:
+            outcome = run(self.shell, self.cell, wishes)
+        except BaseException as error:
+            target.discard(error)
+            raise
+        failure = stdout.failure if stdout is not None else None
+        if failure is None and outcome.error is None:
+            return outcome
+        if stdout is not None:
+            stdout.reveal()
+        reason = failure or self._cell_error(outcome.error)
+        target.discard(reason)
+        raise reason from None
+
+    def _hides(self, shown: Any, value: Any) -> bool:
+        """Whether what is displayed is the figure that is written anyway."""
+        return split_extension(self.extension)[0] in PICTURES and figure_of(value) is shown
+
+    def _cell_error(self, error: BaseException | None) -> CellError:
+        if isinstance(error, KeyboardInterrupt):
+            return CellError(f"the cell was stopped, so nothing was written to {self.name}")
+        name = type(error).__name__
+        return CellError(f"the cell raised {name}, so nothing was written to {self.name}")
+
+    def _commit(self, target: Target, description: str) -> str:
+        if not target.size:
+            return ""
+        target.commit()
+        return description
+
+    def _plan(self, value: Any, *, as_shown: bool = True) -> output.Encoding:
+        return output.plan(value, self.extension, options=self.options, as_shown=as_shown)
+
+    def _plan_beside_text(self, value: Any, target: Target) -> output.Encoding | None:
+        """Decide about a value and printed text; None when the value joins the text as shown."""
+        try:
+            return self._plan(value, as_shown=False)
+        except OutputError as misfit:
+            plain = output.is_plain_text(self.extension)
+            if not plain and target.size:
+                raise OutputError(
+                    f"{misfit}\nThe cell also printed text; with `;` at its end, or with "
+                    f"--from stdout, that is written."
+                ) from None
+            if not plain:
+                raise
+        return None if target.size else self._plan(value)
+
+    def _append_value(self, target: Target, value: Any) -> str:
+        text = output.text_of(value)
+        start = "" if target.last == b"\n" else "\n"
+        try:
+            target.write(f"{start}{text}\n".encode("utf-8", "backslashreplace"))
+        except BaseException as error:
+            target.discard(error)
+            raise
+        return self._commit(target, f"printed text and {type(value).__name__}")
+
+    def _encode(self, encoding: output.Encoding) -> str:
+        target = Target(self.open_target, encoding.content_type, "")
+        try:
+            encoding.write(target)
+        except BaseException as error:
+            target.discard(error)
+            raise
+        return self._commit(target, encoding.description)
+
+    def _encode_instead(self, encoding: output.Encoding, printed: Target) -> str:
+        """Write the value; printed text that has been sent already is given up."""
+        dropped = printed.size if printed.opened else 0
+        printed.discard(CellError("the value is written, not the printed text"))
+        description = self._encode(encoding)
+        if description and dropped:
+            description += f" ({dropped:,} bytes of printed text dropped)"
+        return description
+
+    def _write_displayed(self, outcome: Outcome) -> str:
+        """Write the latest displayed object that fits."""
+        for value in reversed(outcome.displayed):
+            try:
+                encoding = self._plan(value, as_shown=False)
+            except OutputError:
+                continue
+            description = self._encode(encoding)
+            return description and f"{description}, as displayed"
+        return ""

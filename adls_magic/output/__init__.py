@@ -1,0 +1,205 @@
+"""A value becomes bytes: decided by what it is and by the extension, before anything is sent.
+
+| value | extensions |
+|---|---|
+| bytes, str, file-like, iterator of bytes or str | any, as they are; text in no binary format |
+| DataFrame, Series, LazyFrame, Arrow data | csv tsv json jsonl parquet feather xlsx html md |
+| iterator of DataFrames or Arrow batches | the same, piece by piece |
+| dict, list, dataclass, number | json jsonl; a list of rows also csv tsv |
+| iterator of dicts, rows, dataclasses | jsonl json; rows also csv tsv; streamed |
+| numpy array | npy npz csv tsv txt json jsonl; a dict of arrays npz |
+| matplotlib figure and its parts, PIL image | png svg jpg pdf … html |
+| anything with a rich display | png svg jpg pdf html md tex json, whichever it has |
+| anything, as the notebook shows it | txt log md py rst and names without extension |
+| anything | pkl |
+
+A further suffix .gz, .bz2, .xz or .zst compresses; bytes that are compressed that way already
+are left as they are. Nothing here imports pandas, polars, pyarrow, numpy or matplotlib: their
+values can only exist when they are loaded.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+from adls_magic.core.errors import OutputError
+from adls_magic.output import (
+    arrays,
+    arrow_tables,
+    compress,
+    pandas_frames,
+    pictures,
+    plain_data,
+    polars_frames,
+    raw,
+    rich,
+)
+from adls_magic.output.encoding import NO_OPTIONS, Encoding
+from adls_magic.output.formats import (
+    CONTENT_TYPES,
+    NOT_TEXT,
+    ORDER,
+    PLAIN,
+    extension_of,
+    split_extension,
+)
+from adls_magic.output.forms import Forms, Missing, Options, Writer, name_of, no_options
+
+__all__ = [
+    "Encoding",
+    "check_compression",
+    "content_type_of",
+    "extension_of",
+    "is_plain_text",
+    "plan",
+    "takes_printed_text",
+    "text_of",
+]
+
+
+def plan(
+    value: object,
+    extension: str,
+    *,
+    options: Options = NO_OPTIONS,
+    as_shown: bool = True,
+) -> Encoding:
+    """Decide how `value` becomes bytes for a name with this extension.
+
+    An iterator or file-like is looked at (its first piece is read and put back), nothing else
+    is touched.
+
+    Args:
+        value: anything but None.
+        extension: as `extension_of` gives it: `.csv`, `.csv.gz`, "".
+        options: passed to what writes the form, such as `index` for a DataFrame.
+        as_shown: whether an extension of plain text may hold what a notebook shows for a value
+            that has no form of its own there.
+
+    Raises:
+        OutputError: names what the value is and the extensions that can hold it, or the package
+            that is missing.
+    """
+    plain, compression = split_extension(extension)
+    compress.check(compression)
+    if value is None:
+        raise OutputError("None cannot be written; there is no value")
+    if compression and raw.starts_compressed(value, compression):
+        compression = ""
+    forms = _forms_of(value)
+    writer = _writer_for(value, forms, plain, as_shown=as_shown)
+    shape = plain.removeprefix(".") if forms.anything is None else ""
+    parts = [forms.what, shape or ("" if forms.anything else "text"), compression[1:]]
+    return Encoding(
+        content_type=content_type_of(extension),
+        description=", ".join(part for part in parts if part),
+        _writer=writer,
+        _options=dict(options),
+        _compression=compression,
+        _forms=forms,
+    )
+
+
+def content_type_of(extension: str) -> str | None:
+    """Return the content type of a name with this extension, None when it is not known."""
+    plain, compression = split_extension(extension)
+    return compress.content_type(compression) if compression else CONTENT_TYPES.get(plain)
+
+
+def check_compression(extension: str) -> None:
+    """Raise OutputError when the extension asks for a compression that is not installed."""
+    compress.check(split_extension(extension)[1])
+
+
+def takes_printed_text(extension: str) -> bool:
+    """Return whether text that a cell prints can be the content of such a file."""
+    return split_extension(extension)[0] not in NOT_TEXT
+
+
+def is_plain_text(extension: str) -> bool:
+    """Return whether such a file holds text as it is shown, of whatever kind."""
+    return split_extension(extension)[0] in PLAIN
+
+
+def text_of(value: object) -> str:
+    """Return the text that a notebook shows for a value, a str as it is."""
+    return rich.text_of(value)
+
+
+def _forms_of(value: Any) -> Forms:
+    modules: list[tuple[str, Callable[[Any, Any], Forms | None]]] = [
+        ("pandas", pandas_frames.forms),
+        ("polars", polars_frames.forms),
+        ("pyarrow", arrow_tables.forms),
+        ("numpy", arrays.forms),
+    ]
+    # A figure first: what plt.hist returns is a tuple of arrays and parts of a figure.
+    if (found := pictures.forms(value)) is not None:
+        return found
+    for name, family in modules:
+        module = sys.modules.get(name)
+        if module is not None and (found := family(value, module)) is not None:
+            return found
+    for general in (raw.forms, plain_data.forms, arrow_tables.forms_of_stream):
+        if (found := general(value)) is not None:
+            return found
+    return Forms(type(value).__name__)
+
+
+def _writer_for(value: object, forms: Forms, extension: str, *, as_shown: bool) -> Writer:
+    found = forms.writers.get(extension)
+    if isinstance(found, Missing):
+        raise _missing(value, extension, found)
+    if found is not None:
+        return found
+    if forms.anything is not None and not (forms.text_only and _is_binary(extension)):
+        return forms.anything
+    if extension == ".pkl":
+        return lambda stream, options: _write_pickle(stream, value, options)
+    if forms.source is None and (data := rich.rendered(value, extension)) is not None:
+        return _constant(data, extension)
+    if as_shown and extension in PLAIN and not _is_opaque(value, forms):
+        return _constant(f"{rich.text_of(value)}\n".encode("utf-8", "backslashreplace"), extension)
+    raise _misfit(value, forms, extension)
+
+
+def _is_binary(extension: str) -> bool:
+    return extension in NOT_TEXT and extension != ".svg"
+
+
+def _is_opaque(value: object, forms: Forms) -> bool:
+    """Whether the text of a value says nothing: a figure's, an image's, an iterator's."""
+    return forms.source is not None or pictures.forms(value) is not None
+
+
+def _constant(data: bytes, extension: str) -> Writer:
+    def write(stream: BinaryIO, options: Options) -> None:
+        no_options(options, extension)
+        stream.write(data)
+
+    return write
+
+
+def _write_pickle(stream: BinaryIO, value: object, options: Mapping[str, Any]) -> None:
+    pickle.Pickler(stream, **options).dump(value)
+
+
+def _missing(value: object, extension: str, missing: Missing) -> OutputError:
+    return OutputError(
+        f"writing {name_of(value)} as {extension} needs the package "
+        f"{' or '.join(missing.packages)}: pip install {missing.packages[0]}"
+    )
+
+
+def _misfit(value: object, forms: Forms, extension: str) -> OutputError:
+    able = {name for name, writer in forms.writers.items() if not isinstance(writer, Missing)}
+    if forms.source is None:
+        able.update(rich.offered(value))
+    if forms.anything is not None or not _is_opaque(value, forms):
+        able.add(".txt")
+    offers = ", ".join(name[1:] for name in ORDER if name in able) or "pkl"
+    name = extension or "a file without extension"
+    return OutputError(f"{name_of(value)} cannot be written as {name}; it can be {offers}")

@@ -1,0 +1,97 @@
+"""numpy arrays, and what turns into one by itself: npy, npz, csv, tsv, txt, json.
+
+numpy is taken from the modules that are loaded, never imported. Numbers are written as Python
+writes them, which is the shortest text that reads back as the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from adls_magic.output import plain_data, rows
+from adls_magic.output.forms import Forms, Missing, Options, Writer, no_options
+
+_SLICE = 10_000  # rows turned into Python objects at a time
+
+
+def forms(value: Any, numpy: Any) -> Forms | None:
+    """Return what an array or a dict of arrays can be, None when the value is neither."""
+    if _is_dict_of_arrays(value, numpy):
+        return Forms(f"dict of {len(value)} arrays", {".npz": _npz(numpy, value), **_json(value)})
+    if not isinstance(value, numpy.ndarray):
+        if not (hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "ndim")):
+            return None
+        if value.ndim == 0:
+            return plain_data.forms(value.item()) if hasattr(value, "item") else None
+    what = f"{type(value).__name__}, {' × '.join(str(length) for length in value.shape)}"
+    return Forms(what, _writers(numpy.asanyarray(value), numpy))
+
+
+def _is_dict_of_arrays(value: Any, numpy: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) for name in value)
+        and all(isinstance(each, numpy.ndarray) for each in value.values())
+    )
+
+
+def _writers(array: Any, numpy: Any) -> dict[str, Writer | Missing]:
+    writers: dict[str, Writer | Missing] = dict(_json(array))
+    if not array.dtype.hasobject:
+        # An array of objects could only be pickled, and a .npy with a pickle inside is refused
+        # by everybody who loads it.
+        writers[".npy"] = lambda stream, options: _npy(stream, array, numpy, options)
+        writers[".npz"] = _npz(numpy, {"arr_0": array})
+    if array.ndim in (1, 2):
+        writers[".csv"] = _delimited(array, ",", ".csv")
+        writers[".tsv"] = _delimited(array, "\t", ".tsv")
+        writers[".txt"] = _delimited(array, " ", ".txt")
+    return writers
+
+
+def _npy(stream: BinaryIO, array: Any, numpy: Any, options: Options) -> None:
+    no_options(options, ".npy")
+    numpy.save(stream, array, allow_pickle=False)
+
+
+def _npz(numpy: Any, arrays: dict[str, Any]) -> Writer:
+    def write(stream: BinaryIO, options: Options) -> None:
+        save = numpy.savez if options.get("compress") is False else numpy.savez_compressed
+        no_options({name: each for name, each in options.items() if name != "compress"}, ".npz")
+        save(stream, **arrays)
+
+    return write
+
+
+def _json(value: Any) -> dict[str, Writer | Missing]:
+    def lines(stream: BinaryIO, options: Options) -> None:
+        items = [value] if isinstance(value, dict) else (item for item in value)
+        plain_data.write_json_lines(stream, items, options)
+
+    def whole(stream: BinaryIO, options: Options) -> None:
+        if isinstance(value, dict):
+            plain = plain_data.forms(value)
+            writer = plain.writers[".json"] if plain else None
+            assert callable(writer)  # noqa: S101 - a dict can always be JSON
+            writer(stream, options)
+        else:
+            plain_data.write_json_array(stream, (item for item in value), options)
+
+    return {".json": whole, ".jsonl": lines}
+
+
+def _delimited(array: Any, separator: str, extension: str) -> Writer:
+    def write(stream: BinaryIO, options: Options) -> None:
+        no_options(options, extension)
+        names = list(array.dtype.names) if array.dtype.names else None
+        rows.write_csv(stream, names, _cells(array), separator=separator)
+
+    return write
+
+
+def _cells(array: Any) -> Iterator[tuple[object, ...] | list[object]]:
+    for start in range(0, len(array), _SLICE):
+        for row in array[start : start + _SLICE].tolist():
+            yield row if isinstance(row, list | tuple) else (row,)

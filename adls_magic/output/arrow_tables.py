@@ -1,0 +1,178 @@
+"""pyarrow tables and readers, whatever else speaks Arrow, and frames that come in pieces.
+
+Everything here goes batch by batch. pyarrow is loaded only when a value of its own or an option
+of the user asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+from adls_magic.output import plain_data, rows
+from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, needs, no_options
+from adls_magic.output.pandas_frames import has_labels
+
+_BATCH = 64 * 1024  # rows turned into Python objects at a time
+
+
+def forms(value: Any, pyarrow: Any) -> Forms | None:
+    """Return what a pyarrow value can be, None when it is not a table or reader."""
+    if isinstance(value, pyarrow.RecordBatchReader):
+        return Forms("RecordBatchReader", _writers(value.schema, value))
+    if isinstance(value, pyarrow.Table):
+        what = f"Table, {_count(value.num_rows)}"
+        return Forms(what, _writers(value.schema, _batches(value)))
+    if isinstance(value, pyarrow.RecordBatch):
+        what = f"RecordBatch, {_count(value.num_rows)}"
+        return Forms(what, _writers(value.schema, (value,)))
+    return None
+
+
+def forms_of_stream(value: Any) -> Forms | None:
+    """Return what anything can be that offers its rows as an Arrow stream (duckdb, ibis …)."""
+    if not hasattr(value, "__arrow_c_stream__") or isinstance(value, type):
+        return None
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    reader = importlib.import_module("pyarrow").RecordBatchReader.from_stream(value)
+    return Forms(type(value).__name__, _writers(reader.schema, reader))
+
+
+def forms_of_pieces(first: Any, others: Watched) -> Forms | None:
+    """Return what an iterator of frames can be; each piece is written when it comes."""
+    if not (_is_frame(first, "pandas") or _is_frame(first, "polars") or _is_arrow(first)):
+        return None
+    if importlib.util.find_spec("pyarrow") is None:
+        formats = (".csv", ".tsv", ".jsonl", ".json", ".html", ".md", ".parquet", ".feather")
+        return Forms("DataFrames", dict.fromkeys(formats, Missing(("pyarrow",))), source=others)
+    head = _table_of(first)
+    tables = itertools.chain([head], (_table_of(piece, head.schema) for piece in others))
+    batches = (batch for table in tables for batch in table.to_batches())
+    return Forms("DataFrames", _writers(head.schema, batches), source=others)
+
+
+def _count(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
+
+
+def _is_frame(value: object, package: str) -> bool:
+    module = sys.modules.get(package)
+    return module is not None and isinstance(value, module.DataFrame)
+
+
+def _is_arrow(value: object) -> bool:
+    module = sys.modules.get("pyarrow")
+    return module is not None and isinstance(value, module.Table | module.RecordBatch)
+
+
+def _table_of(piece: Any, schema: Any = None) -> Any:
+    pyarrow = importlib.import_module("pyarrow")
+    if _is_frame(piece, "pandas"):
+        flat = piece.reset_index() if has_labels(piece) else piece
+        return pyarrow.Table.from_pandas(flat, schema=schema, preserve_index=False)
+    if isinstance(piece, pyarrow.RecordBatch):
+        piece = pyarrow.Table.from_batches([piece])
+    table = piece if isinstance(piece, pyarrow.Table) else piece.to_arrow()
+    return table if schema is None else table.cast(schema)
+
+
+def _batches(table: Any) -> Iterable[Any]:
+    return (batch for batch in table.to_batches(max_chunksize=_BATCH))
+
+
+def _writers(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]:
+    def excel(stream: BinaryIO, options: Options) -> None:
+        _write_excel(stream, schema, batches, options)
+
+    return {
+        ".csv": lambda stream, options: _write_csv(stream, schema, batches, options, ","),
+        ".tsv": lambda stream, options: _write_csv(stream, schema, batches, options, "\t"),
+        ".json": lambda stream, options: _write_json(stream, batches, options, ".json"),
+        ".jsonl": lambda stream, options: _write_json(stream, batches, options, ".jsonl"),
+        ".parquet": lambda stream, options: _write_parquet(stream, schema, batches, options),
+        ".feather": lambda stream, options: _write_feather(stream, schema, batches, options),
+        ".xlsx": needs(excel, "openpyxl"),
+        ".html": lambda stream, options: _write_table(stream, schema, batches, options, ".html"),
+        ".md": lambda stream, options: _write_table(stream, schema, batches, options, ".md"),
+    }
+
+
+def _write_csv(
+    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, separator: str
+) -> None:
+    module = importlib.import_module("pyarrow.csv")
+    chosen = module.WriteOptions(
+        **{"delimiter": separator, "quoting_style": "needed", **options}  # type: ignore[arg-type, unused-ignore]
+    )
+    with module.CSVWriter(stream, schema, write_options=chosen) as writer:
+        for batch in batches:
+            writer.write(batch)
+
+
+def _write_parquet(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
+    module = importlib.import_module("pyarrow.parquet")
+    with module.ParquetWriter(stream, schema, **options) as writer:
+        for group in _row_groups(schema, batches):
+            writer.write_table(group)
+
+
+def _row_groups(schema: Any, batches: Iterable[Any], *, rows_each: int = 1024 * 1024) -> Any:
+    """Gather batches into tables of the size that pyarrow gives a row group."""
+    pyarrow = importlib.import_module("pyarrow")
+    gathered: list[Any] = []
+    count = 0
+    for batch in batches:
+        gathered.append(batch)
+        count += batch.num_rows
+        if count >= rows_each:
+            yield pyarrow.Table.from_batches(gathered, schema)
+            gathered, count = [], 0
+    if gathered:
+        yield pyarrow.Table.from_batches(gathered, schema)
+
+
+def _write_feather(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
+    module = importlib.import_module("pyarrow.ipc")
+    chosen = module.IpcWriteOptions(**{"compression": "lz4", **options})
+    with module.new_file(stream, schema, options=chosen) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _dicts(batches: Iterable[Any]) -> Iterator[object]:
+    return (row for batch in batches for row in batch.to_pylist())
+
+
+def _write_json(stream: BinaryIO, batches: Iterable[Any], options: Options, extension: str) -> None:
+    if extension == ".json":
+        plain_data.write_json_array(stream, _dicts(batches), options)
+    else:
+        plain_data.write_json_lines(stream, _dicts(batches), options)
+
+
+def _cells(batches: Iterable[Any]) -> Iterator[tuple[object, ...]]:
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _write_table(
+    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, extension: str
+) -> None:
+    no_options(options, extension)
+    writer = rows.write_html if extension == ".html" else rows.write_markdown
+    writer(stream, schema.names, _cells(batches))
+
+
+def _write_excel(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
+    no_options(options, ".xlsx")
+    book = importlib.import_module("openpyxl").Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet1")
+    sheet.append(list(schema.names))
+    for row in _cells(batches):
+        sheet.append(list(row))
+    book.save(stream)

@@ -1,0 +1,96 @@
+"""What the extensions mean: their names, content types, and who can fill them. Data and no I/O."""
+
+from __future__ import annotations
+
+import re
+
+_ALIASES = {
+    ".htm": ".html",
+    ".jpeg": ".jpg",
+    ".ndjson": ".jsonl",
+    ".markdown": ".md",
+    ".pickle": ".pkl",
+    ".arrow": ".feather",
+    ".ipc": ".feather",
+    ".pq": ".parquet",
+    ".tif": ".tiff",
+    ".latex": ".tex",
+}
+
+CONTENT_TYPES = {
+    ".csv": "text/csv; charset=utf-8",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".parquet": "application/vnd.apache.parquet",
+    ".feather": "application/vnd.apache.arrow.file",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".html": "text/html; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".tex": "application/x-tex",
+    ".txt": "text/plain; charset=utf-8",
+    ".log": "text/plain; charset=utf-8",
+    ".py": "text/x-python; charset=utf-8",
+    ".npy": "application/octet-stream",
+    ".npz": "application/zip",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".gif": "image/gif",
+    ".bmp": "image/bmp",
+    ".tiff": "image/tiff",
+    ".webp": "image/webp",
+    ".pdf": "application/pdf",
+    ".eps": "application/postscript",
+    ".pkl": "application/octet-stream",
+}
+
+# What is offered when a value does not fit, in the order in which it is offered.
+ORDER = (
+    *(".png", ".svg", ".jpg", ".pdf", ".gif", ".webp", ".tiff", ".bmp", ".eps"),
+    *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".feather", ".xlsx"),
+    *(".npy", ".npz", ".html", ".md", ".tex", ".txt"),
+)
+
+# Extensions of plain text: they hold whatever a cell shows as text.
+PLAIN = frozenset({"", ".txt", ".text", ".log", ".out", ".err", ".md", ".rst", ".py"})
+
+# Extensions that text cannot be, so that nothing printed is ever meant for them. An SVG is text,
+# but what a cell prints beside a figure is not that figure.
+NOT_TEXT = frozenset(
+    {
+        *(".parquet", ".feather", ".xlsx", ".npy", ".npz", ".pkl"),
+        *(".png", ".svg", ".jpg", ".gif", ".bmp", ".tiff", ".webp", ".pdf"),
+    }
+)
+
+_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+
+
+def extension_of(name: str) -> str:
+    """Return the extension of a path or file name in lower case, "" when it has none.
+
+    A compression suffix is returned together with the extension before it: `top.csv.gz` gives
+    `.csv.gz`, and `dump.gz` gives `.gz`.
+    """
+    base = re.split(r"[/\\]", name)[-1].lower()
+    stem, _, last = base.lstrip(".").rpartition(".")
+    if not stem:
+        return ""
+    if f".{last}" in _COMPRESSIONS:
+        inner, _, before = stem.rpartition(".")
+        return f".{before}.{last}" if inner else f".{last}"
+    return f".{last}"
+
+
+def split_extension(extension: str) -> tuple[str, str]:
+    """Return the canonical extension and the compression suffix of `.csv.gz`, `csv` or ``.
+
+    The compression is "" when there is none; a lone `.gz` compresses something without extension.
+    """
+    text = extension.lower().strip()
+    if text and not text.startswith("."):
+        text = f".{text}"
+    compression = next((suffix for suffix in _COMPRESSIONS if text.endswith(suffix)), "")
+    plain = text.removesuffix(compression) if compression else text
+    return _ALIASES.get(plain, plain), compression

@@ -1,0 +1,123 @@
+"""pandas DataFrames and Series, by the methods that they have; pandas is never imported here.
+
+The index: parquet keeps it as pandas does. In the other formats the row numbers that pandas
+gives by itself are left out, and every other index is written as columns before the others:
+a DataFrame's index without a name that consists of whole numbers (also after sorting and
+filtering), and a Series' index 0 … n-1, are such row numbers. The option `index` decides
+otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from adls_magic.output import rows
+from adls_magic.output.forms import Forms, Missing, Options, Writer, needs, no_options, text_over
+
+_SLICE = 50_000  # rows turned into JSON at a time
+
+
+def forms(value: Any, pandas: Any) -> Forms | None:
+    """Return what a pandas value can be, None when it is neither a DataFrame nor a Series."""
+    if not isinstance(value, pandas.DataFrame | pandas.Series):
+        return None
+    labelled = has_labels(value)
+    frame = value
+    if isinstance(value, pandas.Series):
+        frame = value.to_frame("value" if value.name is None else value.name)
+    return Forms(f"{type(value).__name__}, {_count(len(value))}", _writers(frame, labelled))
+
+
+def _count(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
+
+
+def has_labels(value: Any) -> bool:
+    """Return whether a frame's or Series' index says more than row numbers do."""
+    index = value.index
+    if index.nlevels > 1 or index.name is not None:
+        return True
+    if value.ndim == 1:
+        # The labels of a Series are its keys, so only 0 … n-1 says nothing.
+        return not (type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1)
+    return bool(index.dtype.kind not in "iu")
+
+
+def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
+    def delimited(separator: str) -> Writer:
+        def write(stream: BinaryIO, options: Options) -> None:
+            chosen = {"index": labelled, "sep": separator, "lineterminator": "\n", **options}
+            with text_over(stream) as text:
+                frame.to_csv(text, **chosen)
+
+        return write
+
+    def parquet(stream: BinaryIO, options: Options) -> None:
+        frame.to_parquet(stream, **options)
+
+    def feather(stream: BinaryIO, options: Options) -> None:
+        _flat(frame, labelled, options).to_feather(stream, **_without_index(options))
+
+    def excel(stream: BinaryIO, options: Options) -> None:
+        frame.to_excel(stream, **{"index": labelled, **options})
+
+    def table(style: str) -> Writer:
+        def write(stream: BinaryIO, options: Options) -> None:
+            flat = _flat(frame, labelled, options)
+            no_options(_without_index(options), style)
+            writer = rows.write_html if style == ".html" else rows.write_markdown
+            writer(stream, list(flat.columns), flat.itertuples(index=False, name=None))
+
+        return write
+
+    return {
+        ".csv": delimited(","),
+        ".tsv": delimited("\t"),
+        ".json": lambda stream, options: _write_json(stream, frame, labelled, options),
+        ".jsonl": lambda stream, options: _write_json_lines(stream, frame, labelled, options),
+        ".parquet": needs(parquet, "pyarrow", "fastparquet"),
+        ".feather": needs(feather, "pyarrow"),
+        ".xlsx": needs(excel, "openpyxl", "xlsxwriter"),
+        ".html": table(".html"),
+        ".md": table(".md"),
+    }
+
+
+def _flat(frame: Any, labelled: bool, options: Options) -> Any:
+    """Turn the index into columns, or leave it out."""
+    keep = bool(options.get("index", labelled))
+    return frame.reset_index(drop=not keep)
+
+
+def _without_index(options: Options) -> dict[str, object]:
+    return {name: value for name, value in options.items() if name != "index"}
+
+
+def _json_options(options: Options) -> dict[str, Any]:
+    # ISO dates and all 15 digits: pandas' defaults are milliseconds and 10 digits.
+    defaults = {"date_format": "iso", "double_precision": 15, "force_ascii": False}
+    return {**defaults, **_without_index(options)}
+
+
+def _write_json(stream: BinaryIO, frame: Any, labelled: bool, options: Options) -> None:
+    if "orient" in options or options.get("lines"):
+        with text_over(stream) as text:
+            frame.to_json(text, **_json_options(options))
+        return
+    flat = _flat(frame, labelled, options)
+    rows.join_arrays(stream, _records(flat, {"orient": "records", **_json_options(options)}))
+
+
+def _write_json_lines(stream: BinaryIO, frame: Any, labelled: bool, options: Options) -> None:
+    flat = _flat(frame, labelled, options)
+    for part in _records(flat, {"orient": "records", "lines": True, **_json_options(options)}):
+        stream.write(part if part.endswith(b"\n") else part + b"\n")
+
+
+def _records(flat: Any, options: dict[str, Any]) -> Iterator[bytes]:
+    for start in range(0, len(flat), _SLICE):
+        part = io.StringIO()
+        flat.iloc[start : start + _SLICE].to_json(part, **options)
+        yield part.getvalue().encode()

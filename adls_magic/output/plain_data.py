@@ -1,0 +1,178 @@
+"""Python's own data as JSON, JSON lines and csv: dicts, lists, dataclasses, numbers, iterators.
+
+JSON is strict: NaN and infinities, which JSON does not have, are refused unless the option
+`allow_nan=True` is given. Dates become ISO 8601, paths and decimals text, sets and arrays lists.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import itertools
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, BinaryIO, cast
+
+from adls_magic.output import rows
+from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, no_options, text_over
+
+_LISTS: tuple[type, ...] = (list, tuple, set, frozenset, range, collections.deque)
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+
+
+def forms(value: object) -> Forms | None:
+    """Return what Python's own data can be, None when the value is something else."""
+    name = type(value).__name__
+    if isinstance(value, Mapping):
+        return Forms(f"{name}, {_count(len(value), 'key')}", _json_writers(value, [value]))
+    if isinstance(value, _LISTS + _VIEWS):
+        items = list(cast(Iterable[object], value))
+        writers = _json_writers(items, items)
+        writers.update(_row_writers(items))
+        return Forms(f"{name}, {_count(len(items), 'item')}", writers)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return Forms(name, _json_writers(value, [value]))
+    if isinstance(value, bool | int | float):
+        return Forms(name, _json_writers(value, [value]))
+    return None
+
+
+def forms_of_items(first: object, items: Watched) -> Forms:
+    """Return what an iterator can be whose first item has been taken; it is put back."""
+    everything = itertools.chain([first], items)
+    writers: dict[str, Writer | Missing] = {
+        ".json": lambda stream, options: write_json_array(stream, everything, options),
+        ".jsonl": lambda stream, options: write_json_lines(stream, everything, options),
+    }
+    if _is_row(first):
+        columns = _columns_of(first)
+        writers |= _csv_writers(columns, (_cells_of(item, columns) for item in everything))
+    return Forms("rows of an iterator", writers, source=items)
+
+
+def write_json_array(stream: BinaryIO, items: Iterable[object], options: Options) -> None:
+    """Write the items as one JSON array, an item a line."""
+    encoder = _encoder(options)
+    with text_over(stream) as text:
+        text.write("[")
+        for number, item in enumerate(items):
+            text.write(",\n" if number else "\n")
+            for part in encoder.iterencode(item):
+                text.write(part)
+        text.write("\n]\n")
+
+
+def write_json_lines(stream: BinaryIO, items: Iterable[object], options: Options) -> None:
+    """Write one JSON text a line."""
+    encoder = _encoder(options)
+    with text_over(stream) as text:
+        for item in items:
+            text.write(encoder.encode(item) + "\n")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _json_writers(value: object, lines: Iterable[object]) -> dict[str, Writer | Missing]:
+    def write_json(stream: BinaryIO, options: Options) -> None:
+        encoder = _encoder(options)
+        with text_over(stream) as text:
+            for part in encoder.iterencode(value):
+                text.write(part)
+            text.write("\n")
+
+    return {
+        ".json": write_json,
+        ".jsonl": lambda stream, options: write_json_lines(stream, lines, options),
+    }
+
+
+def _encoder(options: Options) -> json.JSONEncoder:
+    chosen: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, **options}
+    return json.JSONEncoder(default=_simpler, **chosen)
+
+
+def _simpler(value: Any) -> object:
+    """Turn what JSON does not know into what it knows, without losing anything."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, os.PathLike | decimal.Decimal | uuid.UUID | datetime.timedelta):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Set | range | collections.deque | _VIEWS):
+        return list(value)
+    if callable(method := getattr(value, "tolist", None)):
+        return method()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _row_writers(items: list[object]) -> dict[str, Writer | Missing]:
+    """Writers for a list whose items are rows: all dicts or dataclasses, or all sequences."""
+    if not items or not all(_is_row(item) for item in items):
+        return {}
+    named = [_columns_of(item) for item in items]
+    if all(each is not None for each in named):
+        columns: Columns = list(dict.fromkeys(column for each in named for column in each or ()))
+    elif any(each is not None for each in named):
+        return {}
+    else:
+        columns = None
+    return _csv_writers(columns, (_cells_of(item, columns) for item in items))
+
+
+Columns = list[object] | None
+
+
+def _is_row(item: object) -> bool:
+    if dataclasses.is_dataclass(item):
+        return not isinstance(item, type)
+    return isinstance(item, Mapping | list | tuple)
+
+
+def _columns_of(item: Any) -> Columns:
+    """Names of the row's cells, None for a row that is a plain sequence."""
+    if isinstance(item, Mapping):
+        return list(item)
+    if dataclasses.is_dataclass(item):
+        return [each.name for each in dataclasses.fields(item)]
+    return list(item._fields) if hasattr(item, "_fields") else None
+
+
+def _cells_of(item: Any, columns: Columns) -> Sequence[object]:
+    if columns is None:
+        if not isinstance(item, list | tuple):
+            raise TypeError(f"a row is a {type(item).__name__}, the first one was a sequence")
+        return item
+    if dataclasses.is_dataclass(item) and not isinstance(item, type):
+        item = {each.name: getattr(item, each.name) for each in dataclasses.fields(item)}
+    elif hasattr(item, "_asdict"):
+        item = item._asdict()
+    if not isinstance(item, Mapping):
+        raise TypeError(f"a row is a {type(item).__name__}, the first one had named cells")
+    if unknown := [name for name in item if name not in columns]:
+        raise ValueError(f"a row has the column {unknown[0]!r}, which the first one lacks")
+    return [item.get(name, "") for name in columns]
+
+
+def _csv_writers(
+    columns: Columns, lines: Iterator[Sequence[object]]
+) -> dict[str, Writer | Missing]:
+    def write(stream: BinaryIO, options: Options, extension: str, separator: str) -> None:
+        no_options(options, extension)
+        rows.write_csv(stream, columns, lines, separator=separator)
+
+    return {
+        ".csv": lambda stream, options: write(stream, options, ".csv", ","),
+        ".tsv": lambda stream, options: write(stream, options, ".tsv", "\t"),
+    }

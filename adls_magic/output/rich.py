@@ -1,0 +1,130 @@
+"""Anything with a rich display, through IPython's own display formatter.
+
+So Altair, plotly, sympy, folium and whatever comes next work without being known. Where an
+object says itself how it becomes a whole file (`to_html`, `to_json`, `to_image`), that is
+preferred to the fragment that a notebook would show.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib.util
+import json
+from typing import Any
+
+from adls_magic.output.formats import ORDER
+
+MIME = {
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".pdf": "application/pdf",
+    ".gif": "image/gif",
+    ".html": "text/html",
+    ".md": "text/markdown",
+    ".tex": "text/latex",
+    ".json": "application/json",
+}
+_METHODS = {
+    ".png": "_repr_png_",
+    ".svg": "_repr_svg_",
+    ".jpg": "_repr_jpeg_",
+    ".pdf": "_repr_pdf_",
+    ".html": "_repr_html_",
+    ".md": "_repr_markdown_",
+    ".tex": "_repr_latex_",
+    ".json": "_repr_json_",
+}
+_BINARY = frozenset({".png", ".jpg", ".pdf", ".gif"})
+
+
+def rendered(value: Any, extension: str) -> bytes | None:
+    """Return `value` in the form of `extension`, None when it has no such form."""
+    if extension not in MIME or isinstance(value, type):
+        return None
+    own = _by_own_method(value, extension)
+    data = own if own is not None else _by_formatter(value, extension)
+    return None if data is None else _as_bytes(data, extension)
+
+
+def offered(value: Any) -> list[str]:
+    """Return the extensions that `rendered` has something for. It renders them all."""
+    return [extension for extension in ORDER if rendered(value, extension) is not None]
+
+
+def text_of(value: Any) -> str:
+    """Return the text that a notebook shows for `value` (`text/plain`), a str as it is."""
+    if isinstance(value, str):
+        return value
+    data = _formatter().formatters["text/plain"](value)
+    return data if isinstance(data, str) else repr(value)
+
+
+def _formatter() -> Any:
+    from IPython.core.formatters import DisplayFormatter
+    from IPython.core.interactiveshell import InteractiveShell
+
+    if InteractiveShell.initialized():
+        return InteractiveShell.instance().display_formatter
+    return DisplayFormatter()
+
+
+def _by_own_method(value: Any, extension: str) -> Any | None:
+    if extension in (".html", ".json"):
+        method = getattr(value, f"to_{extension[1:]}", None)
+        made = method() if callable(method) and _has_display(value) else None
+        return made if isinstance(made, str) else None
+    if extension in (".png", ".svg", ".jpg", ".pdf") and callable(
+        method := getattr(value, "to_image", None)
+    ):
+        # plotly draws with the package kaleido; without it this format is not offered.
+        return method(format=extension[1:]) if importlib.util.find_spec("kaleido") else None
+    return None
+
+
+def _has_display(value: Any) -> bool:
+    names = ("_repr_html_", "_repr_mimebundle_", "_ipython_display_")
+    return any(hasattr(type(value), name) for name in names)
+
+
+def _by_formatter(value: Any, extension: str) -> Any | None:
+    mime = MIME[extension]
+    formatter = _formatter()
+    if (data := _from_bundle(value, formatter, mime, extension)) is not None:
+        return data
+    if mime not in formatter.formatters:
+        return None
+    single = formatter.formatters[mime]
+    enabled, single.enabled = single.enabled, True  # a terminal has all but text/plain off
+    try:
+        data = single(value)
+    finally:
+        single.enabled = enabled
+    return data[0] if isinstance(data, tuple) else data
+
+
+def _from_bundle(value: Any, formatter: Any, mime: str, extension: str) -> Any | None:
+    made = formatter.mimebundle_formatter(value)
+    bundle = made[0] if isinstance(made, tuple) else made
+    if not isinstance(bundle, dict):
+        return None
+    if extension == ".json":
+        # Vega, plotly and others call their JSON application/vnd.….v5+json.
+        return next((data for key, data in bundle.items() if key == mime or "+json" in key), None)
+    return bundle.get(mime)
+
+
+def _as_bytes(data: Any, extension: str) -> bytes | None:
+    if isinstance(data, bytes | bytearray):
+        return bytes(data)
+    if extension == ".json" and not isinstance(data, str):
+        return json.dumps(data, ensure_ascii=False, default=str).encode() + b"\n"
+    if not isinstance(data, str):
+        return None
+    if extension in _BINARY:
+        try:
+            return base64.b64decode(data, validate=False)
+        except binascii.Error:
+            return None
+    return (data if data.endswith("\n") else f"{data}\n").encode()
