@@ -150,6 +150,8 @@ def _take_credential(options: AccountOptions, stated: Stated) -> None:
         stated.others.append(Credential("identity", origin, token_source=source))
         return
     kind = kind_of(text)
+    if kind == "unknown" and options.wanted_auth == "key":
+        kind = "key"  # an emulator's may be short
     if kind == "token":
         source = static_token(Secret(clean(text)))
         stated.others.append(Credential("identity", origin, token_source=source))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from adls_magic.core import endpoints
 from adls_magic.core.errors import ConfigurationError, CredentialError, PathError
-from adls_magic.core.pasted import account_key, clean, kind_of
+from adls_magic.core.pasted import account_key, clean, refuse_other_kind
 from adls_magic.core.sas import Sas, parse_sas
 from adls_magic.core.secret import Secret
 
@@ -83,13 +83,17 @@ def _fields(text: str, origin: str) -> dict[str, str]:
     text = clean(text)
     if not text:
         raise CredentialError(f"{origin}: the connection string is empty.")
+    refuse_other_kind(text, "connection string", origin=origin)
     fields: dict[str, str] = {}
     for number, piece in enumerate(text.split(";"), 1):
         if not piece.strip():
             continue
         name, equals, value = piece.partition("=")
         if not equals:
-            raise CredentialError(_malformed(text, number, origin))
+            raise CredentialError(
+                f"{origin}: part {number} of the connection string has no =. "
+                "It reads Name=value;Name=value;… – copy the whole of it again."
+            )
         name, value = name.strip().lower(), value.strip()
         if fields.setdefault(name, value) != value:
             raise CredentialError(
@@ -97,15 +101,6 @@ def _fields(text: str, origin: str) -> dict[str, str]:
                 "differently, what an earlier part says."
             )
     return {name: value for name, value in fields.items() if value}
-
-
-def _malformed(text: str, number: int, origin: str) -> str:
-    if kind_of(text) == "key":
-        return f"{origin}: this is an account key, not a connection string: give it as account_key."
-    return (
-        f"{origin}: part {number} of the connection string has no =. "
-        "It reads Name=value;Name=value;… – copy the whole of it again."
-    )
 
 
 def _emulator(fields: dict[str, str]) -> ConnectionString:

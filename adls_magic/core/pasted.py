@@ -26,13 +26,19 @@ _CONNECTION_STRING = re.compile(
 )
 _SAS = re.compile(r"(?i)(^|[?&])(sig|sv|se|sp)=")
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+_KEY_LIKE = 40  # characters from which base64 without "=" is taken for a key
+_WANTED = {
+    "key": "an account key",
+    "sas": "a SAS",
+    "connection string": "a connection string",
+}
 _INSTEAD = {
-    "sas": "This is a SAS, not {wanted}: give it as sas_token (`--auth sas`).",
-    "connection string": "This is a connection string, not {wanted}: give it as "
+    "sas": "{origin}: this is a SAS, not {wanted}: give it as sas_token (`--auth sas`).",
+    "connection string": "{origin}: this is a connection string, not {wanted}: give it as "
     "connection_string (`--auth connection-string`).",
-    "token": "This is a bearer token, not {wanted}: give a credential object with get_token "
+    "token": "{origin}: this is a bearer token, not {wanted}: give a credential object with get_token "
     "(`--credential NAME`).",
-    "key": "This is an account key, not {wanted}: give it as account_key (`--auth key`).",
+    "key": "{origin}: this is an account key, not {wanted}: give it as account_key (`--auth key`).",
 }
 
 
@@ -50,14 +56,16 @@ def kind_of(text: str) -> Kind:
         return "sas"
     if _JWT.fullmatch(text):
         return "token"
-    return "key" if _BASE64.fullmatch("".join(text.split())) else "unknown"
+    text = "".join(text.split())
+    is_key = _BASE64.fullmatch(text) and (len(text) >= _KEY_LIKE or text.endswith("="))
+    return "key" if is_key else "unknown"
 
 
-def refuse_other_kind(text: str, kind: Kind, wanted: str) -> None:
+def refuse_other_kind(text: str, kind: Kind, *, origin: str) -> None:
     """Raise CredentialError when `text` is, by its look, another kind of credential."""
     found = kind_of(text)
     if found not in (kind, "unknown"):
-        raise CredentialError(_INSTEAD[found].format(wanted=wanted))
+        raise CredentialError(_INSTEAD[found].format(origin=origin, wanted=_WANTED[kind]))
 
 
 def account_key(text: str, *, origin: str = "account_key", any_length: bool = False) -> Secret:
@@ -74,7 +82,7 @@ def account_key(text: str, *, origin: str = "account_key", any_length: bool = Fa
     key = "".join(clean(text).split())
     if not key:
         raise CredentialError(f"{origin}: the account key is empty.")
-    refuse_other_kind(key, "key", "an account key")
+    refuse_other_kind(key, "key", origin=origin)
     try:
         decoded = base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):

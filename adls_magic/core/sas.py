@@ -90,7 +90,7 @@ def parse_sas(text: str, *, origin: str = "sas_token") -> Sas:
         CredentialError: it is no SAS, or its URL is no URL of a lake. Nothing of it is repeated.
     """
     text = clean(text)
-    refuse_other_kind(text, "sas", "a SAS")
+    refuse_other_kind(text, "sas", origin=origin)
     url, mark, token = text.partition("?")
     if not mark:
         url, token = "", text
@@ -98,7 +98,8 @@ def parse_sas(text: str, *, origin: str = "sas_token") -> Sas:
     fields = urllib.parse.parse_qs(token)
     if not ({"sig"} <= fields.keys() and fields.keys() & {"sv", "si"}):
         raise CredentialError(
-            f"{origin}: a SAS holds at least sv=… and sig=…; this one does not. Copy it again."
+            f"{origin}: a SAS holds at least the fields `sv` and `sig`; this does not. "
+            "Copy it again."
         )
     if not _SENDABLE.fullmatch(token) or "#" in token:
         raise CredentialError(
