@@ -148,12 +148,12 @@ _CAUSES: tuple[tuple[Callable[[BaseException], bool], str, str], ...] = (
     (
         is_final,
         "its certificate is not trusted",
-        "behind a company proxy, set REQUESTS_CA_BUNDLE to the company's certificate file",
+        "behind a company proxy, set REQUESTS_CA_BUNDLE to the company's certificate file.",
     ),
     (
         lambda cause: "proxy" in f"{type(cause).__name__}{cause}".lower(),
         "the proxy refused or is not there",
-        "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+        "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
     ),
     (
         lambda cause: isinstance(cause, socket.gaierror),
@@ -168,7 +168,7 @@ _CAUSES: tuple[tuple[Callable[[BaseException], bool], str, str], ...] = (
     (
         lambda cause: isinstance(cause, TimeoutError),
         "it did not answer in time",
-        "check the network or firewall and run it again",
+        "check the network or firewall and run it again.",
     ),
     (
         lambda cause: isinstance(cause, (ssl.SSLError, http.client.HTTPException, ValueError)),
@@ -183,12 +183,12 @@ def connection_error(
 ) -> errors.ConnectionFailedError:
     """Return the error that tells why there was no answer from `where`, after so many tries."""
     cause = failure.cause
-    what, cure = "the connection broke", "check the network and run it again"
+    what, cure = "the connection broke", "check the network and run it again."
     for fits, known_what, known_cure in _CAUSES:
         if fits(cause):
             what, cure = known_what, known_cure
             break
     count = f" ({tries} tries)" if tries > 1 else ""
     return errors.ConnectionFailedError(
-        redact(f"No answer from {where}: {what}{count}. To mend it: {cure}.")
+        redact(f"No answer from {where}: {what}{count}. To mend it: {cure}")
     )

@@ -18,9 +18,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from adls_magic.core.concurrency import Concurrency, Sample
+from adls_magic.core.exchange import Traffic
 from adls_magic.core.outcome import Outcome
+from adls_magic.core.progress import Counter
 
 _DRAW_EVERY = 0.1  # seconds
+_LOOK_EVERY = 0.02  # seconds, while the number of threads is being found
 
 
 class Transfer(Protocol):
@@ -44,13 +48,17 @@ class Transfer(Protocol):
 class Pool:
     """Threads for the transfers of one command. `close()` ends them."""
 
-    def __init__(self, limit: Callable[[], int]) -> None:
-        self._limit = limit
+    def __init__(self, concurrency: Concurrency, progress: Counter, traffic: Traffic) -> None:
+        self._concurrency = concurrency
+        self._progress = progress
+        self._traffic = traffic
         self._feed: Iterator[Transfer] = iter(())
         self._ready: deque[Transfer] = deque()
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._idle = 0
+        self._done = 0
+        self._has_more = True
         self._closing = False
         self.lock = threading.Lock()
         self._work = threading.Condition(self.lock)  # for workers: a task may be there
@@ -74,21 +82,32 @@ class Pool:
             self._ready.append(transfer)
         self._engage()
 
-    def run_until(self, is_over: Callable[[], bool], draw: Callable[[], None]) -> None:
-        """Wait until `is_over` (asked under the lock), drawing some ten times a second."""
+    def run_until(self, is_over: Callable[[], bool]) -> None:
+        """Wait until `is_over` (asked under the lock); adapt and draw meanwhile."""
         drawn = 0.0
         while True:
             with self.lock:
                 if is_over():
                     return
                 self._waiting_for_change = True
-                self._change.wait(_DRAW_EVERY)
+                self._change.wait(_LOOK_EVERY if self._concurrency.is_ramping else _DRAW_EVERY)
                 self._waiting_for_change = False
+                now = time.monotonic()
+                self._concurrency.observe(self._sample(now))
                 self._engage()
-            now = time.monotonic()
             if now - drawn >= _DRAW_EVERY:
-                draw()
+                self._progress.draw()
                 drawn = now
+
+    def _sample(self, now: float) -> Sample:
+        return Sample(
+            now=now,
+            sent=self._progress.sent,
+            done=self._done,
+            running=self._running,
+            throttled=self._traffic.throttled,
+            has_more=self._has_more,
+        )
 
     def close(self, patience: float | None = None) -> None:
         """End the threads after their current tasks, waiting at most `patience` seconds."""
@@ -103,11 +122,11 @@ class Pool:
 
     def _engage(self) -> None:
         """Wake an idle thread, or start one, when more may run. The lock is held."""
-        if self._closing or self._running + self._idle_called() >= self._limit():
+        if self._closing or self._running + self._idle_called() >= self._concurrency.limit:
             return
         if self._idle > 0:
             self._work.notify()
-        elif len(self._threads) < self._limit():
+        elif len(self._threads) < self._concurrency.limit:
             thread = threading.Thread(target=self._work_on, name="adls-upload", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -137,6 +156,7 @@ class Pool:
                 finally:
                     self.lock.acquire()
                 self._running -= 1
+                self._done += 1
                 transfer.settle(error)
                 if transfer not in self._ready:
                     self._ready.appendleft(transfer)
@@ -144,8 +164,9 @@ class Pool:
                     self._change.notify()
 
     def _take(self) -> tuple[Transfer, Callable[[], None]] | None:
-        if self._running >= self._limit():
+        if self._running >= self._concurrency.limit:
             return None
+        self._has_more = True
         while self._ready:
             transfer = self._ready[0]
             task = transfer.next_task()
@@ -156,4 +177,5 @@ class Pool:
             task = transfer.next_task()
             if task is not None:
                 return transfer, task
+        self._has_more = False
         return None

@@ -14,16 +14,17 @@ from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.address import RemotePath
 from adls_magic.core.client import Client
+from adls_magic.core.concurrency import MOST, Concurrency
 from adls_magic.core.content_type import guess_type
 from adls_magic.core.job import UploadOptions, UploadResult
 from adls_magic.core.outcome import Outcome
+from adls_magic.core.plan import DEFAULT_CHUNK
 from adls_magic.core.pool import Pool, Transfer
 from adls_magic.core.progress import Counter, open_progress
 from adls_magic.core.retry import RetryPolicy
 from adls_magic.core.target import Target, Wish
 from adls_magic.core.transport import Stopped
 
-DEFAULT_WORKERS = 8
 _STOP_PATIENCE = 0.4  # seconds that threads get to come back after Stop
 _CLEAN_UP_PATIENCE = 0.3  # seconds for removing what was left at the service
 
@@ -32,14 +33,21 @@ class Run:
     """What one command uploads with. Leaving the context leaves no thread and no connection."""
 
     def __init__(
-        self, account: Account, options: UploadOptions, *, progress: bool | None, label: str
+        self,
+        account: Account,
+        options: UploadOptions,
+        *,
+        progress: bool | None,
+        label: str,
+        most: int = MOST,
+        task_size: int = DEFAULT_CHUNK,
     ) -> None:
         options.check()
         self.options = options
-        self.workers = options.workers or DEFAULT_WORKERS
         self.client = Client(account)
-        self.pool = Pool(lambda: self.workers)
         self.progress: Counter = open_progress(progress, label)
+        self.concurrency = Concurrency(fixed=options.workers, most=most, task_size=task_size)
+        self.pool = Pool(self.concurrency, self.progress, self.client.traffic)
         self._targets: list[Target] = []
 
     def __enter__(self) -> Self:
@@ -94,7 +102,7 @@ class Run:
             UploadStopped: the user stopped.
         """
         try:
-            self.pool.run_until(is_over, self.progress.draw)
+            self.pool.run_until(is_over)
         except KeyboardInterrupt:
             self.client.abort()
             raise stopped() from None

@@ -17,6 +17,9 @@ from adls_magic.core.writer import Writer
 
 __all__ = ["UploadJob", "UploadOptions", "UploadResult", "Writer", "open_writer", "upload_all"]
 
+# Every piece of a stream in flight is held in memory.
+_MOST_FOR_STREAMS = 16
+
 
 def upload_all(
     account: Account,
@@ -140,7 +143,7 @@ def open_writer(
     Raises:
         PathExistsError: a file is there and was not to be replaced.
     """
-    run = Run(account, options, progress=progress, label=target.name)
+    run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
     try:
         return Writer(run, target)
     except BaseException as error:

@@ -105,9 +105,13 @@ class Writer:
 
     def _hand_over(self) -> None:
         """Give the full piece to the workers, once few enough are under way."""
-        transfer, most = self._transfer, max(2, self._run.workers)
+        transfer = self._transfer
         self._run.wait(
-            lambda: transfer.has_failed or transfer.supply.waiting + transfer.under_way < most
+            lambda: (
+                transfer.has_failed
+                or transfer.supply.waiting + transfer.under_way
+                < max(2, self._run.concurrency.limit)
+            )
         )
         if transfer.outcome.error is not None:
             error = transfer.outcome.error
