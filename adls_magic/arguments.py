@@ -10,7 +10,30 @@ from typing import Literal, TypeVar
 from IPython.core.error import UsageError
 
 from adls_magic.line_parser import LineParser
-from adls_magic.options import CONFIG, LAKE, LS, UPLOAD, WRITE, Command
+from adls_magic.options import CONFIG, LAKE, LS, MOST_WORKERS, UPLOAD, WRITE, Command
+
+__all__ = [
+    "CONFIG",
+    "LAKE",
+    "LS",
+    "MOST_WORKERS",
+    "UPLOAD",
+    "WRITE",
+    "Command",
+    "ConfigArguments",
+    "Front",
+    "LakeArguments",
+    "ListArguments",
+    "TransferArguments",
+    "UploadArguments",
+    "WriteArguments",
+    "parser",
+    "read_config",
+    "read_lake",
+    "read_list",
+    "read_upload",
+    "read_write",
+]
 
 Front = Literal["notebook", "terminal"]
 
@@ -45,7 +68,7 @@ class WriteArguments(TransferArguments):
     """A parsed `write`."""
 
     dest: str
-    from_: str = "auto"
+    from_: Literal["auto", "result", "stdout", "source"] = "auto"
     allow_empty: bool = False
     tee: bool = False
     format: str | None = None

@@ -121,7 +121,10 @@ def test_format_age(seconds: float, text: str) -> None:
 
 def test_a_rate_of_nothing_is_not_told() -> None:
     assert format_rate(0, 3.0) == ""
-    assert format_rate(10, 0.0) == ""
+    assert format_rate(10**9, 0.0) == ""
+    assert format_rate(1024**2 - 1, 0.09) == ""
+    assert format_rate(1024**2, 0.0625) == "16.0 MiB/s"
+    assert format_rate(1024, 0.5) == "2.00 KiB/s"
 
 
 def test_the_summary_of_one_file_is_the_line_of_the_design() -> None:

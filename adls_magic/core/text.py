@@ -57,8 +57,12 @@ def format_size(size: int) -> str:
 
 
 def format_rate(size: int, seconds: float) -> str:
-    """Return bytes a second as text: `86.5 MiB/s`; `""` where nothing can be said."""
-    if size <= 0 or seconds <= 0:
+    """Return bytes a second as text: `86.5 MiB/s`; `""` where it would say nothing.
+
+    The time of less than a mebibyte that took less than a tenth of a second is that of the
+    answers, not of the line.
+    """
+    if size <= 0 or seconds <= 0 or (size < 1024**2 and seconds < 0.1):
         return ""
     return f"{_scaled(size / seconds)}/s"
 

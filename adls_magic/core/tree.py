@@ -55,12 +55,13 @@ class LocalSource:
     empty_directories: tuple[str, ...] = ()
 
 
-def expand(sources: Sequence[str], *, recursive: bool) -> list[LocalSource]:
+def expand(sources: Sequence[str], *, recursive: bool, globs: bool = True) -> list[LocalSource]:
     """Return what the sources stand for, in their order, matches of a glob sorted.
 
     Args:
         sources: paths and globs as the user wrote them; `~` is the home directory.
         recursive: take folders along.
+        globs: False takes `*`, `?` and `[` as they are.
 
     Raises:
         SourceNotFoundError: a source does not exist, or a glob matches nothing.
@@ -70,7 +71,7 @@ def expand(sources: Sequence[str], *, recursive: bool) -> list[LocalSource]:
     found: list[LocalSource] = []
     for source in sources:
         text = os.path.expanduser(source)  # noqa: PTH111 - a trailing "/." must stay
-        if _GLOB.search(text) and not os.path.lexists(text):
+        if globs and _GLOB.search(text) and not os.path.lexists(text):
             found += [_source(match, recursive, from_glob=True) for match in _matches(text)]
         else:
             found.append(_source(text, recursive))
