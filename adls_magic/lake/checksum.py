@@ -1,4 +1,6 @@
-"""CRC-64/NVME, the checksum of `x-ms-content-crc64`: reflected 0x9A6C9329AC4BC9B5, all ones in and out.
+"""CRC-64/NVME, the checksum of `x-ms-content-crc64`.
+
+Reflected polynomial 0x9A6C9329AC4BC9B5, all ones before and after.
 
 Uses the package anycrc where it is installed (several GB/s), else a table of our own.
 """

@@ -4,8 +4,9 @@ Three ways, all of which leave the old content in place until the journal's comm
 
 - the first flush syncs the side file that the pieces lie in and puts it in the target's place;
 - a small file is written anew, old bytes and pieces, and replaced likewise;
-- a big file grows: the journal notes that it will, the pieces are copied behind its end and synced,
-  then its row gets the new size. Readers go by the row; after a crash the note has the rest cut off.
+- a big file grows: the journal notes that it will, the pieces are copied behind its end and
+  synced, then its row gets the new size. Readers go by the row; after a crash the note has the
+  rest cut off.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 
+from adls_magic.lake import rows
 from adls_magic.lake.answers import Refusal
 from adls_magic.lake.entries import Entry
 from adls_magic.lake.journal import Change, cut_file
@@ -67,7 +69,7 @@ def _commit(
     store: Store, key: Key, old: Entry, new: Entry, *, area: Area, pieces: list[Piece]
 ) -> Entry:
     if not pieces:
-        store.journal.commit(Change(statements=[store.put_row(key, new)]))
+        store.journal.commit(Change(statements=[rows.put(key, new)]))
         return new
     if old.size > _SMALL:
         return _grow(store, key, old, new, pieces=pieces)
@@ -123,7 +125,7 @@ def _copy_from(path: os.PathLike[str], target: int, *, offset: int, at: int, len
 
 def _grow(store: Store, key: Key, old: Entry, new: Entry, *, pieces: list[Piece]) -> Entry:
     place = store.place(key)
-    note = Change(statements=[store.put_row(key, old)], cut=(*key, store.on_disk(key)))
+    note = Change(statements=[rows.put(key, old)], cut=(*key, store.on_disk(key)))
     ticket = store.journal.commit(note)
     store.growing.add(key)
     try:
@@ -134,7 +136,7 @@ def _grow(store: Store, key: Key, old: Entry, new: Entry, *, pieces: list[Piece]
             new = replace(new, disk_time=os.fstat(target).st_mtime_ns)
         finally:
             os.close(target)
-        store.journal.commit(Change(statements=[store.put_row(key, new)], settles=[ticket]))
+        store.journal.commit(Change(statements=[rows.put(key, new)], settles=[ticket]))
     except BaseException:
         # The note stays if even this fails, and the next start cuts the file.
         with contextlib.suppress(OSError, sqlite3.Error):

@@ -11,7 +11,6 @@ from dataclasses import fields, replace
 
 from adls_magic.lake.answers import Refusal, wrong_header
 from adls_magic.lake.entries import Content, Entry, seconds
-from adls_magic.lake.store import encode_value
 
 _MD5 = 16  # bytes
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -146,11 +145,11 @@ def metadata_of(text: str) -> dict[str, str]:
     return check_metadata(found)
 
 
-def metadata_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata of the blob dialect's `x-ms-meta-…` headers, names in lower case."""
+def metadata_headers(headers: Mapping[str, str], spelling: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata of the blob dialect's `x-ms-meta-…` headers, names as they were sent."""
     prefix = "x-ms-meta-"
     found = {
-        name.removeprefix(prefix): encode_value(value)
+        spelling.get(name, name)[len(prefix) :]: base64.b64encode(value.encode()).decode()
         for name, value in headers.items()
         if name.startswith(prefix)
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adls_magic.lake import volumes
 from adls_magic.lake.access import Keyring
 from adls_magic.lake.answers import Refusal, http_date, wrong_query
-from adls_magic.lake.entries import Entry, seconds
+from adls_magic.lake.entries import Entry, Filesystem, seconds
 from adls_magic.lake.locks import Key
 from adls_magic.lake.request import Request
 from adls_magic.lake.sas import Grant
@@ -85,13 +86,21 @@ class Context:
         if self.require_length():
             raise Refusal("ContentLengthMustBeZero")
 
+    def filesystem(self) -> Filesystem:
+        """Return the filesystem that the request names.
+
+        Raises:
+            Refusal: `FilesystemNotFound`.
+        """
+        return volumes.require(self.store, self.key[0])
+
     def file(self) -> Entry:
         """Return the file that the request names.
 
         Raises:
             Refusal: there is none, or it is a directory.
         """
-        self.store.require_filesystem(self.key[0])
+        self.filesystem()
         entry = self.store.find(self.key)
         if entry is None:
             raise Refusal("PathNotFound")

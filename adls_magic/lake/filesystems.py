@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adls_magic.lake import listing
+from adls_magic.lake import listing, volumes
 from adls_magic.lake.answers import Answer, Refusal, http_date, wrong_query
 from adls_magic.lake.conditions import metadata_of, metadata_text
 from adls_magic.lake.context import Context
@@ -23,14 +23,14 @@ def create(context: Context) -> Answer:
     context.require_no_body()
     context.grant.require("cw", "c")
     metadata = metadata_of(context.request.headers.get("x-ms-properties", ""))
-    made = context.store.create_filesystem(context.key[0], metadata)
+    made = volumes.create(context.store, context.key[0], metadata)
     return Answer(201, {**version_of(made), "x-ms-namespace-enabled": "true"})
 
 
 def properties(context: Context) -> Answer:
     """Describe a filesystem."""
     context.grant.require("rl", "c")
-    found = context.store.require_filesystem(context.key[0])
+    found = context.filesystem()
     headers = {**version_of(found), "x-ms-namespace-enabled": "true"}
     if found.metadata:
         headers["x-ms-properties"] = metadata_text(found.metadata)
@@ -42,8 +42,8 @@ def set_properties(context: Context) -> Answer:
     context.require_no_body()
     context.grant.require("w", "c")
     metadata = metadata_of(context.request.headers.get("x-ms-properties", ""))
-    context.store.require_filesystem(context.key[0])
-    return Answer(200, version_of(context.store.put_filesystem(context.key[0], metadata)))
+    context.filesystem()
+    return Answer(200, version_of(volumes.put(context.store, context.key[0], metadata)))
 
 
 def delete(context: Context) -> Answer:
@@ -51,9 +51,7 @@ def delete(context: Context) -> Answer:
     context.grant.require("d", "c")
     given = context.request.headers.get("x-ms-lease-id")
     key = (context.key[0], "")
-    context.store.delete_filesystem(
-        context.key[0], lambda _: context.store.leases.check(key, given)
-    )
+    volumes.delete(context.store, context.key[0], lambda _: context.store.leases.check(key, given))
     return Answer(202)
 
 
@@ -72,7 +70,11 @@ def filesystem_page(context: Context, token_name: str) -> tuple[list[Filesystem]
     prefix = query.get("prefix", "")
     after = listing.read_token(query.get(token_name)) or ""
     limit = listing.page_size(query.get("maxresults"))
-    found = [f for f in context.store.filesystems() if f.name.startswith(prefix) and f.name > after]
+    found = [
+        f
+        for f in volumes.filesystems(context.store)
+        if f.name.startswith(prefix) and f.name > after
+    ]
     page = found[:limit]
     return page, listing.make_token(page[-1].name) if len(found) > limit else None
 

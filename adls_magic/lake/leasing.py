@@ -13,7 +13,7 @@ _STATUS = {"acquire": 201, "break": 202}
 
 def lease(context: Context) -> Answer:
     """Do an `x-ms-lease-action` on a path (dfs: POST)."""
-    context.store.require_filesystem(context.key[0])
+    context.filesystem()
     entry = context.store.find(context.key)
     if entry is None:
         raise Refusal("PathNotFound")

@@ -10,7 +10,7 @@ import os
 import zlib
 from collections.abc import Iterator
 
-from adls_magic.lake import names
+from adls_magic.lake import names, volumes
 from adls_magic.lake.answers import Refusal, http_date, wrong_query
 from adls_magic.lake.entries import Entry, Filesystem, file_time, seconds
 from adls_magic.lake.locks import Key
@@ -74,7 +74,7 @@ def list_paths(
     Raises:
         Refusal: `FilesystemNotFound`, `PathNotFound`.
     """
-    store.require_filesystem(directory[0])
+    volumes.require(store, directory[0])
     if not store.is_directory(directory):
         raise Refusal("PathNotFound")
     start = tuple(after.split("/")) if after else ()

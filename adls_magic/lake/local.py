@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
-from adls_magic.lake import names
+from adls_magic.lake import names, volumes
 from adls_magic.lake.access import Keyring
 from adls_magic.lake.answers import Answer, Refusal
 from adls_magic.lake.operations import answer_request
@@ -129,9 +129,12 @@ class LocalLake:
 
     def make_filesystem(self, name: str) -> None:
         """Make a filesystem if it is missing."""
-        if self._store is not None and self._store.filesystem(names.check_filesystem(name)) is None:
+        if (
+            self._store is not None
+            and volumes.filesystem(self._store, names.check_filesystem(name)) is None
+        ):
             with contextlib.suppress(Refusal):
-                self._store.create_filesystem(name, {})
+                volumes.create(self._store, name, {})
 
     def _write_state(self) -> None:
         state = {"url": self.url, "account": self._name, "pid": os.getpid()}
@@ -240,7 +243,7 @@ def _stored_key(file: Path) -> str:
         return file.read_text(encoding="ascii").strip()
     key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as out:
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
         out.write(key + "\n")
     return key
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from adls_magic.lake import blob, filesystems, leasing, paths
+from adls_magic.lake import blob, filesystems, leasing, paths, reading
 from adls_magic.lake.access import Keyring, authenticate, check_version
 from adls_magic.lake.answers import Answer, Refusal
 from adls_magic.lake.appends import append, flush_operation
@@ -26,7 +26,7 @@ _FILESYSTEM: Mapping[str, Operation] = {
     "GET": filesystems.list_paths,
 }
 _PATH: Mapping[str, Operation] = {
-    "GET": paths.read,
+    "GET": reading.read,
     "DELETE": paths.delete,
     "POST": leasing.lease,
 }
@@ -71,7 +71,7 @@ def _find_operation(context: Context) -> Operation:
             raise Refusal("InvalidUri")
         return _pick(_FILESYSTEM, request.verb)
     if request.verb == "HEAD":
-        return paths.properties
+        return reading.properties
     if not path:
         raise _no_operation(request)
     return _find_path_operation(context)

@@ -1,21 +1,17 @@
-"""Operations on files and directories other than append and flush."""
+"""Operations on files and directories that change them, other than append and flush."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from dataclasses import replace
 
-from adls_magic.lake import permissions
+from adls_magic.lake import permissions, volumes
 from adls_magic.lake.access import check_token, token_of
-from adls_magic.lake.answers import Answer, FilePart, Refusal, wrong_header
+from adls_magic.lake.answers import Answer, Refusal, wrong_header
 from adls_magic.lake.conditions import (
     check_conditions,
-    content_answer,
     content_of,
     metadata_of,
-    metadata_text,
     with_content,
 )
 from adls_magic.lake.context import Context, version_headers
@@ -25,15 +21,12 @@ from adls_magic.lake.locks import Key, inside
 from adls_magic.lake.names import split_path
 from adls_magic.lake.sas import Resource
 
-_MD5_RANGE = 4 * 1024 * 1024  # bytes: the longest range that gets a Content-MD5
-_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-(\d+)")
-
 
 def create(context: Context, *, directory: bool) -> Answer:
     """Create a file or directory, or replace a file."""
     context.require_no_body()
     context.grant.require("cw", "o")
-    context.store.require_filesystem(context.key[0])
+    context.filesystem()
     new = _new_entry(context, directory=directory)
 
     def decide(old: Entry | None) -> Entry:
@@ -95,124 +88,10 @@ def _proposed_lease(context: Context) -> tuple[str, int] | None:
     return id_, check_duration(headers.get("x-ms-lease-duration", "-1"))
 
 
-def properties(context: Context) -> Answer:
-    """Answer HEAD: everything, or with an action only part of it."""
-    context.grant.require("rel", "o")
-    entry = _look(context)
-    action = context.request.query.get("action", "").lower()
-    if action not in ("", "getstatus", "getaccesscontrol", "checkaccess"):
-        raise Refusal("InvalidQueryParameterValue", detail={"QueryParameterName": "action"})
-    headers = {**version_headers(entry), **_system(entry)}
-    if action == "getaccesscontrol":
-        headers["x-ms-acl"] = entry.acl or permissions.acl(entry.permissions)
-    if action:
-        return Answer(200, headers, length=0)
-    return Answer(200, {**headers, **describe(context, entry)}, length=entry.size)
-
-
-def _look(context: Context) -> Entry:
-    """Return what a reading request names, when its conditions hold."""
-    context.store.require_filesystem(context.key[0])
-    entry = context.store.find(context.key)
-    if entry is None:
-        raise Refusal("PathNotFound")
-    _check_read(context, entry)
-    return entry
-
-
-def _check_read(context: Context, entry: Entry) -> None:
-    check_conditions(context.request.headers, entry, read=True)
-    lease = context.request.headers.get("x-ms-lease-id")
-    context.store.leases.check(context.key, lease, read=True)
-
-
-def _system(entry: Entry) -> dict[str, str]:
-    return {
-        "x-ms-resource-type": "directory" if entry.is_directory else "file",
-        "x-ms-owner": entry.owner,
-        "x-ms-group": entry.group,
-        "x-ms-permissions": entry.permissions,
-        "x-ms-server-encrypted": "true",
-    }
-
-
-def describe(context: Context, entry: Entry) -> dict[str, str]:
-    """Return the headers that tell all about an entry, Content-Length apart."""
-    headers = {**content_answer(entry.content), "Accept-Ranges": "bytes", **_system(entry)}
-    headers |= context.store.leases.state(context.key)
-    if entry.metadata:
-        headers["x-ms-properties"] = metadata_text(entry.metadata)
-    return headers
-
-
-def read(context: Context) -> Answer:
-    """Answer GET: a whole file or a range of it."""
-    context.grant.require("r", "o")
-    context.store.require_filesystem(context.key[0])
-    entry, descriptor = context.store.open(context.key)
-    if entry.is_directory:
-        raise Refusal("ResourceTypeMismatch")
-    return read_open(
-        context, entry, descriptor, {**version_headers(entry), **describe(context, entry)}
-    )
-
-
-def read_open(context: Context, entry: Entry, descriptor: int, headers: dict[str, str]) -> Answer:
-    """Return the answer of a read from an open file, which the answer closes."""
-    try:
-        _check_read(context, entry)
-        asked = context.request.headers.get("x-ms-range") or context.request.headers.get("range")
-        span = _span(asked, entry.size)
-        if span is None:
-            return Answer(200, headers, FilePart(descriptor, 0, entry.size))
-        first, last = span
-        headers = dict(headers)
-        if "Content-MD5" in headers:
-            headers["x-ms-content-md5"] = headers.pop("Content-MD5")
-        headers["Content-Range"] = f"bytes {first}-{last}/{entry.size}"
-        headers |= _range_md5(context, descriptor, first, last - first + 1)
-        return Answer(206, headers, FilePart(descriptor, first, last - first + 1))
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _span(asked: str | None, size: int) -> tuple[int, int] | None:
-    """Return first and last byte of a range, None for the whole file."""
-    found = _RANGE.fullmatch(asked or "")
-    if found is None:
-        return None  # a range that cannot be read is ignored, by RFC 9110 14.2
-    if found[3] is not None:
-        first, last = max(0, size - int(found[3])), size - 1
-    else:
-        first, last = int(found[1]), min(size - 1, int(found[2] or size))
-    if found[2] and int(found[2]) < int(found[1]):
-        return None
-    if first >= size:
-        raise Refusal("InvalidRange", headers={"Content-Range": f"bytes */{size}"})
-    return first, last
-
-
-def _range_md5(context: Context, descriptor: int, offset: int, length: int) -> dict[str, str]:
-    if context.request.headers.get("x-ms-range-get-content-md5", "").lower() != "true":
-        return {}
-    if length > _MD5_RANGE:
-        raise Refusal("OutOfRangeInput")
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    digest = hashlib.md5(os.read(descriptor, length), usedforsecurity=False).digest()
-    return {"Content-MD5": _base64(digest)}
-
-
-def _base64(data: bytes) -> str:
-    import base64
-
-    return base64.b64encode(data).decode()
-
-
 def delete(context: Context) -> Answer:
     """Remove a file or directory."""
     context.grant.require("d", "o")
-    context.store.require_filesystem(context.key[0])
+    context.filesystem()
     recursive = context.flag("recursive")
 
     def check(entry: Entry) -> None:
@@ -250,10 +129,10 @@ def _rename_source(context: Context) -> Key:
     if not raw.isascii():
         raise Refusal("InvalidSourceUri")
     account = context.keyring.account
+    # Some SDKs encode the slashes too.
+    plain = re.sub("%2f", "/", raw, flags=re.IGNORECASE).removeprefix("/")
     try:
-        filesystem, path = split_path(
-            f"/{account}/{raw.replace('%2F', '/').replace('%2f', '/').lstrip('/')}", account
-        )
+        filesystem, path = split_path(f"/{account}/{plain}", account)
     except Refusal:
         raise Refusal("InvalidSourceUri") from None
     if not filesystem or not path:
@@ -266,7 +145,7 @@ def _rename_source(context: Context) -> Key:
         )
     grant.require("m", "o")
     for name in {filesystem, context.key[0]}:
-        context.store.require_filesystem(name)
+        volumes.require(context.store, name)
     return filesystem, path
 
 
@@ -294,7 +173,7 @@ def set_properties(context: Context) -> Answer:
     """Replace the metadata, and the content headers that are given."""
     context.require_no_body()
     context.grant.require("w", "o")
-    context.store.require_filesystem(context.key[0])
+    context.filesystem()
     headers = context.request.headers
     given = content_of(headers, md5=True)
     metadata = metadata_of(headers["x-ms-properties"]) if "x-ms-properties" in headers else None
@@ -312,7 +191,7 @@ def set_access_control(context: Context) -> Answer:
     """Store owner, group, permissions or access list."""
     context.require_no_body()
     context.grant.require("po", "o")
-    context.store.require_filesystem(context.key[0])
+    context.filesystem()
     headers = context.request.headers
     fields = {"x-ms-owner": "owner", "x-ms-group": "group", "x-ms-acl": "acl"}
     given = {field: headers[name] for name, field in fields.items() if name in headers}

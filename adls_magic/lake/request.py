@@ -6,9 +6,9 @@ Parsing only. The raw target is kept, because signatures are checked against it 
 from __future__ import annotations
 
 import socket
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 HEAD_LIMIT = 64 * 1024  # bytes of request line and headers
 BLOCK = 256 * 1024  # bytes; what one recv on loopback fills, small enough to stay in the cache
@@ -83,8 +83,10 @@ class Request:
         query: decoded parameters; names in lower case; of a repeated one the last value.
         raw_query: pairs of name and value as sent, in order.
         headers: names in lower case, values trimmed.
+        spelling: the names of metadata headers as they were sent, by their lower case.
         body: the unread body.
         client: the client's IP address.
+        persistent: whether the client wants to keep the connection.
     """
 
     method: str
@@ -93,8 +95,10 @@ class Request:
     query: Mapping[str, str]
     raw_query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
+    spelling: Mapping[str, str]
     body: Body
     client: str
+    persistent: bool = True
 
     @property
     def verb(self) -> str:
@@ -131,6 +135,12 @@ def parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
     return words[0], words[1], words[2], headers
 
 
+def metadata_spelling(head: bytes) -> dict[str, str]:
+    """Return the names of a head's metadata headers as sent, by their lower case."""
+    names = [line.partition(b":")[0].decode("latin-1") for line in head.split(b"\r\n")[1:]]
+    return {name.lower(): name for name in names if name.lower().startswith("x-ms-meta-")}
+
+
 def content_length(headers: Mapping[str, str]) -> int:
     """Return the body's length in bytes, 0 without the header.
 
@@ -153,11 +163,28 @@ def split_target(target: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return path or "/", tuple((name, value) for name, value in pairs)
 
 
-def build_request(head: tuple[str, str, dict[str, str]], body: Body, client: str) -> Request:
-    """Return the request of a parsed head (method, target, headers) and its body."""
-    method, target, headers = head
+def build_request(head: bytes, body: Callable[[int, dict[str, str]], Body], client: str) -> Request:
+    """Return the request of a head (request line and headers, without the empty line).
+
+    Args:
+        head: as received.
+        body: makes the body from its length and the headers.
+        client: the client's IP address.
+
+    Raises:
+        MalformedRequest: the head is not HTTP/1.x.
+    """
+    method, target, version, headers = parse_head(head)
     raw_path, raw_query = split_target(target)
-    query = {
-        urllib.parse.unquote(name).lower(): urllib.parse.unquote(value) for name, value in raw_query
-    }
-    return Request(method, target, raw_path, query, raw_query, headers, body, client)
+    return Request(
+        method=method,
+        target=target,
+        raw_path=raw_path,
+        query={unquote(name).lower(): unquote(value) for name, value in raw_query},
+        raw_query=raw_query,
+        headers=headers,
+        spelling=metadata_spelling(head),
+        body=body(content_length(headers), headers),
+        client=client,
+        persistent=version == "HTTP/1.1" and headers.get("connection", "").lower() != "close",
+    )

@@ -32,8 +32,6 @@ from adls_magic.lake.request import (
     MalformedRequest,
     Request,
     build_request,
-    content_length,
-    parse_head,
 )
 
 Service = Callable[[Request, bytearray], Answer]
@@ -151,20 +149,12 @@ class _Conversation:
         if head is None:
             return False
         try:
-            method, target, version, headers = parse_head(head)
-            length = content_length(headers)
+            request = build_request(head, self._body, self._client)
         except MalformedRequest:
-            self._send(
-                refusal_answer(Refusal("InvalidRequest"), request=request_id(), xml=False),
-                close=True,
-            )
+            self._send(refusal_answer(Refusal("InvalidRequest"), request="", xml=False), close=True)
             return False
-        chunked = "transfer-encoding" in headers
-        body = Body(self._connection, self._early, length, before=self._continuation(headers))
-        self._early = self._early[min(length, len(self._early)) :]
-        request = build_request((method, target, headers), body, self._client)
-        keep = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
-        keep = self._answer(request, keep=keep and not chunked)
+        keep = request.persistent and "transfer-encoding" not in request.headers
+        keep = self._answer(request, keep=keep)
         if not keep:
             self._linger()
         return keep
@@ -180,6 +170,10 @@ class _Conversation:
             data += more
         self._early = data[end + 4 :]
         return data[:end]
+
+    def _body(self, length: int, headers: dict[str, str]) -> Body:
+        early, self._early = self._early[:length], self._early[length:]
+        return Body(self._connection, early, length, before=self._continuation(headers))
 
     def _continuation(self, headers: dict[str, str]) -> Callable[[], None]:
         if headers.get("expect", "").lower() != "100-continue":

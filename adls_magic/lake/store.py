@@ -1,4 +1,4 @@
-"""Files, directories and filesystems of a lake: plain files below the root, properties in a database.
+"""Files and directories of a lake: plain files below the root, properties in a database.
 
 The disk says what exists and how long it is; the database holds what the disk cannot. A file that
 differs from its row in size or modification time was changed by hand and gets a new version.
@@ -8,27 +8,21 @@ Every change takes its paths from `locks`, looks, and commits through the journa
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from adls_magic.lake import names
+from adls_magic.lake import names, rows
 from adls_magic.lake.answers import Refusal
-from adls_magic.lake.entries import Clock, Entry, Filesystem, entry_from_row, from_nanoseconds
+from adls_magic.lake.entries import Clock, Entry, from_nanoseconds
 from adls_magic.lake.journal import Change, Journal, Move, Statement, sync_directory
 from adls_magic.lake.leases import Leases
 from adls_magic.lake.locks import Key, PathLocks
 from adls_magic.lake.uncommitted import SideFile, Uncommitted
 
-BEING_DELETED = 30.0  # seconds that a deleted filesystem's name stays taken, as the service's does
-
-_SELECT = "SELECT is_directory, size, stamp, disk_time, facts FROM entries"
 Decide = Callable[[Entry | None], Entry]
 
 
@@ -38,6 +32,7 @@ class Store:
     Attributes:
         root: the folder that is served.
         locks, journal, leases, uncommitted, clock: the parts that operations share.
+        deleted: names of removed filesystems, and until when they stay taken.
         growing: files that are longer on disk than committed, for a moment.
     """
 
@@ -53,9 +48,8 @@ class Store:
         self.journal = Journal(root, self.home / "lake.db")
         self._sweep_leftovers()
         self.uncommitted = Uncommitted(self.home / "waiting")
-        newest = self.journal.read("SELECT max(stamp) FROM entries")[0][0]
-        self.clock.after(newest or 0)
-        self._deleted: dict[str, float] = {}
+        self.clock.after(rows.newest_stamp(self.journal))
+        self.deleted: dict[str, float] = {}
 
     def close(self) -> None:
         """Finish running commits and close the database."""
@@ -81,8 +75,8 @@ class Store:
 
     def segment_of(self, name: str) -> str:
         """Return the segment that a name on disk stands for."""
-        rows = self.journal.read("SELECT name FROM long_names WHERE disk = ?", (name,))
-        return str(rows[0][0]) if rows else name
+        found = self.journal.read("SELECT name FROM long_names WHERE disk = ?", (name,))
+        return str(found[0][0]) if found else name
 
     def _long_names(self, path: str) -> list[Statement]:
         sql = "INSERT OR IGNORE INTO long_names (disk, name) VALUES (?, ?)"
@@ -94,20 +88,16 @@ class Store:
 
     # Looking
 
-    def row(self, key: Key) -> Entry | None:
-        """Return what the database says about a path."""
-        rows = self.journal.read(f"{_SELECT} WHERE filesystem = ? AND path = ?", key)
-        return entry_from_row(rows[0]) if rows else None
-
     def find(self, key: Key) -> Entry | None:
         """Return a file or directory; None when there is none."""
-        entry, facts = self.row(key), self._stat(key)
+        entry, facts = rows.get(self.journal, key), self.stat(key)
         if (entry is None and facts is None) or (entry and facts and self._agree(entry, facts)):
             return entry
         with self.journal.view:
-            return self.reconcile(key, self.row(key), self._stat(key))
+            return self.reconcile(key, rows.get(self.journal, key), self.stat(key))
 
-    def _stat(self, key: Key) -> os.stat_result | None:
+    def stat(self, key: Key) -> os.stat_result | None:
+        """Return what the disk says about a path; None when nothing is there."""
         try:
             return self.place(key).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -155,19 +145,6 @@ class Store:
 
     # Changing
 
-    def put_row(self, key: Key, entry: Entry) -> Statement:
-        """Return the statement that stores an entry."""
-        sql = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)"
-        facts = (entry.is_directory, entry.size, entry.stamp, entry.disk_time, entry.to_text())
-        return sql, (*key, *facts)
-
-    def undo_row(self, key: Key) -> Statement:
-        """Return the statement that restores a path's row as it is now."""
-        entry = self.row(key)
-        if entry is not None:
-            return self.put_row(key, entry)
-        return "DELETE FROM entries WHERE filesystem = ? AND path = ?", key
-
     def relative(self, file: SideFile) -> str:
         """Return a side file's place relative to the root."""
         return file.path.relative_to(self.root).as_posix()
@@ -177,9 +154,9 @@ class Store:
         entry = replace(entry, disk_time=file.path.stat().st_mtime_ns)
         self.journal.commit(
             Change(
-                statements=[self.put_row(key, entry), *self._long_names(key[1])],
+                statements=[rows.put(key, entry), *self._long_names(key[1])],
                 moves=[Move(self.relative(file), self.on_disk(key))],
-                undo=[self.undo_row(key)],
+                undo=rows.restore(self.journal, key),
             )
         )
         file.kept = True
@@ -218,7 +195,7 @@ class Store:
     def _put_directory(self, key: Key, entry: Entry) -> Entry:
         self.place(key).mkdir(exist_ok=True)
         sync_directory(self.place(key).parent)
-        statements = [self.put_row(key, entry), *self._long_names(key[1])]
+        statements = [rows.put(key, entry), *self._long_names(key[1])]
         self.journal.commit(Change(statements=statements))
         return entry
 
@@ -232,7 +209,8 @@ class Store:
         Raises:
             Refusal: `FilesystemNotFound`; `PathConflict`: one of them is a file.
         """
-        self.require_filesystem(key[0])
+        if not self.is_directory((key[0], "")):
+            raise Refusal("FilesystemNotFound")
         above = (key[0], names.parent(key[1]))
         if self.is_directory(above):
             return
@@ -256,7 +234,7 @@ class Store:
             if entry is None:
                 raise Refusal("PathNotFound")
             entry = decide(entry)
-            self.journal.commit(Change(statements=[self.put_row(key, entry)]))
+            self.journal.commit(Change(statements=[rows.put(key, entry)]))
             return entry
 
     def delete(self, key: Key, check: Callable[[Entry], None]) -> None:
@@ -270,28 +248,20 @@ class Store:
             if entry is None:
                 raise Refusal("PathNotFound")
             check(entry)
-            self._discard(key)
+            self.discard(key)
 
-    def _discard(self, key: Key) -> None:
+    def discard(self, key: Key, more: Sequence[Statement] = ()) -> None:
+        """Remove all that is at and below a path, which is held; `more` goes into the commit."""
         trash = f"{names.HOME}/trash/{self.clock.stamp():x}"
-        statements = [
-            (f"DELETE FROM entries WHERE {where}", values) for where, values in below(key)
-        ]
-        self.journal.commit(
-            Change(
-                statements=statements, moves=[Move(self.on_disk(key), trash)], undo=self._rows(key)
-            )
+        change = Change(
+            statements=[rows.delete(key), *more],
+            moves=[Move(self.on_disk(key), trash)],
+            undo=rows.restore(self.journal, key),
         )
+        self.journal.commit(change)
         self.uncommitted.drop(key, tree=True)
         self.leases.drop(key, tree=True)
         remove(self.root / trash)
-
-    def _rows(self, key: Key) -> list[Statement]:
-        return [
-            ("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            for where, values in below(key)
-            for row in self.journal.read(f"SELECT * FROM entries WHERE {where}", values)  # noqa: S608 - constants
-        ]
 
     def is_empty(self, key: Key) -> bool:
         """Whether nothing is in a directory."""
@@ -320,106 +290,15 @@ class Store:
             return entry
 
     def _move(self, source: Key, target: Key, entry: Entry) -> None:
-        statements: list[Statement] = [
-            (f"DELETE FROM entries WHERE {where}", values) for where, values in below(target)
-        ]
-        # substr counts from 1 and the new name takes the old one's place.
-        statements += [
-            (
-                f"UPDATE entries SET filesystem = ?, path = ? || substr(path, ?) WHERE {where}",  # noqa: S608 - constants
-                (target[0], target[1], len(source[1]) + 1, *values),
-            )
-            for where, values in below(source)
-        ]
-        statements += [self.put_row(target, entry), *self._long_names(target[1])]
-        undo = [(f"DELETE FROM entries WHERE {where}", values) for where, values in below(target)]
-        undo += [*self._rows(source), *self._rows(target)]
-        moves = [Move(self.on_disk(source), self.on_disk(target))]
-        self.journal.commit(Change(statements=statements, moves=moves, undo=undo))
+        moved = [rows.delete(target), rows.move(source, target), rows.put(target, entry)]
+        change = Change(
+            statements=[*moved, *self._long_names(target[1])],
+            moves=[Move(self.on_disk(source), self.on_disk(target))],
+            undo=[*rows.restore(self.journal, source), *rows.restore(self.journal, target)],
+        )
+        self.journal.commit(change)
         self.uncommitted.move(source, target)
         self.leases.move(source, target)
-
-    # Filesystems
-
-    def require_filesystem(self, name: str) -> Filesystem:
-        """Return a filesystem.
-
-        Raises:
-            Refusal: `FilesystemNotFound`.
-        """
-        found = self.filesystem(name)
-        if found is None:
-            raise Refusal("FilesystemNotFound")
-        return found
-
-    def filesystem(self, name: str) -> Filesystem | None:
-        """Return a filesystem; None when there is none."""
-        facts = self._stat((name, ""))
-        if facts is None or not stat.S_ISDIR(facts.st_mode):
-            return None
-        rows = self.journal.read("SELECT stamp, metadata FROM filesystems WHERE name = ?", (name,))
-        if rows:
-            return Filesystem(name, rows[0][0], json.loads(rows[0][1]))
-        return Filesystem(name, from_nanoseconds(facts.st_ctime_ns))
-
-    def filesystems(self) -> Iterator[Filesystem]:
-        """Yield all filesystems in the order of their names."""
-        for name in sorted(os.listdir(self.root)):  # noqa: PTH208 - names only
-            try:
-                names.check_filesystem(name)
-            except Refusal:
-                continue
-            found = self.filesystem(name)
-            if found is not None:
-                yield found
-
-    def put_filesystem(self, name: str, metadata: dict[str, str]) -> Filesystem:
-        """Store a filesystem's metadata."""
-        filesystem = Filesystem(name, self.clock.stamp(), metadata)
-        sql = "INSERT OR REPLACE INTO filesystems VALUES (?, ?, ?)"
-        values = (name, filesystem.stamp, json.dumps(metadata))
-        self.journal.commit(Change(statements=[(sql, values)]))
-        return filesystem
-
-    def create_filesystem(self, name: str, metadata: dict[str, str]) -> Filesystem:
-        """Make a filesystem.
-
-        Raises:
-            Refusal: `FilesystemAlreadyExists`, `FilesystemBeingDeleted`.
-        """
-        with self.locks.hold(trees=((name, ""),)):
-            if self.filesystem(name) is not None:
-                raise Refusal("FilesystemAlreadyExists")
-            if time.monotonic() < self._deleted.get(name, 0.0):
-                raise Refusal("FilesystemBeingDeleted")
-            (self.root / name).mkdir()
-            sync_directory(self.root)
-            return self.put_filesystem(name, metadata)
-
-    def delete_filesystem(self, name: str, check: Callable[[Filesystem], None]) -> None:
-        """Remove a filesystem with all that is in it.
-
-        Raises:
-            Refusal: `FilesystemNotFound`, and what `check` raises.
-        """
-        with self.locks.hold(trees=((name, ""),)):
-            check(self.require_filesystem(name))
-            sql = "DELETE FROM filesystems WHERE name = ?"
-            self.journal.commit(Change(statements=[(sql, (name,))]))
-            self._discard((name, ""))
-            self._deleted[name] = time.monotonic() + BEING_DELETED
-
-
-def below(key: Key) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the conditions (SQL, values) for a path's own row and those below it."""
-    filesystem, path = key
-    if not path:
-        return [("filesystem = ?", (filesystem,))]
-    return [
-        ("filesystem = ? AND path = ?", (filesystem, path)),
-        # "0" is the character after "/": this is a range of the primary key.
-        ("filesystem = ? AND path > ? AND path < ?", (filesystem, path + "/", path + "0")),
-    ]
 
 
 def remove(path: Path) -> None:
@@ -428,8 +307,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def encode_value(text: str) -> str:
-    """Return a metadata value in its storage form, base64 of UTF-8."""
-    return base64.b64encode(text.encode()).decode()
