@@ -97,7 +97,9 @@ def _item(tag: str, name: str, facts: Mapping[str, str], metadata: Mapping[str, 
 
 def _results(context: Context, body: str, token: str | None, facts: Mapping[str, str]) -> Answer:
     name = f" ContainerName={quoteattr(context.key[0])}" if context.key[0] else ""
-    more = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in facts.items() if value)
+    size = context.request.query.get("maxresults", "")
+    given = {"MaxResults": size, "Marker": context.request.query.get("marker", ""), **facts}
+    more = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in given.items() if value)
     text = (
         '<?xml version="1.0" encoding="utf-8"?>'
         f"<EnumerationResults{name}>{more}{body}<NextMarker>{escape(token or '')}</NextMarker>"
