@@ -108,17 +108,18 @@ def _replace(path: Path, text: str, *, private: bool) -> None:
 
 def _section(lines: list[str], name: str) -> tuple[int, int]:
     """Return the lines of a section, header included; an empty range at the end for none."""
-    headers = [(number, found["name"]) for number, found in _headers(lines)]
-    for (number, header), following in zip(headers, [*headers[1:], (len(lines), "")], strict=True):
-        if header == name:
-            return number, _own_end(lines, number, following[0])
-    return len(lines), len(lines)
+    headers = _headers(lines)
+    start = next((number for number, header in headers if header == name), None)
+    if start is None:
+        return len(lines), len(lines)
+    following = next((number for number, _ in headers if number > start), len(lines))
+    return start, _own_end(lines, start, following)
 
 
-def _headers(lines: list[str]) -> list[tuple[int, re.Match[str]]]:
+def _headers(lines: list[str]) -> list[tuple[int, str]]:
     # As configparser sees them: at the start of a line, as an indented one continues a value.
     matches = ((number, _HEADER.match(line)) for number, line in enumerate(lines))
-    return [(number, match) for number, match in matches if match is not None]
+    return [(number, match["name"]) for number, match in matches if match is not None]
 
 
 def _own_end(lines: list[str], start: int, end: int) -> int:
