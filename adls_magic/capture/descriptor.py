@@ -48,13 +48,14 @@ class Descriptor:
         self._ended = False
         self._finished = False
         self._thread: threading.Thread | None = None
+        self._poll = select.poll()  # looks without waiting; the reader has one that waits
 
     def start(self) -> None:
         """Lead descriptor 1 into a new pipe and start reading it."""
         _flush_c_and_python()
         self._saved = os.dup(_STDOUT)
         self._read_end, write_end = os.pipe()
-        os.set_blocking(self._read_end, False)
+        self._poll.register(self._read_end, select.POLLIN)
         _widen(write_end)
         os.dup2(write_end, _STDOUT)
         os.close(write_end)
@@ -64,11 +65,8 @@ class Descriptor:
     def drain(self) -> None:
         """Take what is in the pipe now. Call it with the lock held."""
         taken = 0
-        while not self._ended and taken < _PIPE:
-            try:
-                data = os.read(self._read_end, _READ)
-            except BlockingIOError:
-                return
+        while not self._ended and taken < _PIPE and self._poll.poll(0):
+            data = os.read(self._read_end, _READ)
             self._ended = not data
             taken += len(data)
             if data:

@@ -18,11 +18,37 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from threading import get_ident
 from typing import Any, TextIO
 
 from adls_magic.capture.descriptor import Descriptor, available, write_all
 from adls_magic.capture.swap import swapped
 from adls_magic.capture.target import Target
+
+_TAIL = 8 * 1024  # bytes shown of a text too long to be shown
+
+
+class _Now:
+    """What changes with every write. Apart, as setting an attribute of the stream is slow."""
+
+    __slots__ = ("failure", "sender", "shown")
+
+    def __init__(self) -> None:
+        self.sender: int | None = None  # thread that is sending to the target
+        self.failure: Exception | None = None
+        self.shown = 0  # bytes shown in the notebook as well
+
+
+_forks = 0  # how many forks lie between this process and the first one
+
+
+def _note_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 class CellStdout(io.TextIOBase):
@@ -43,20 +69,19 @@ class CellStdout(io.TextIOBase):
     def __init__(self, target: Target, *, shown: int | None) -> None:
         self._target = target
         self._show_limit = shown
-        self._shown = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._lock = threading.RLock()
-        self._process = os.getpid()
+        self._forks = _forks
         self._owner = threading.current_thread()
+        self._owner_id = get_ident()
         self._earlier = frozenset(threading.enumerate()) - {self._owner}
         self._active = False
-        self._sender: int | None = None
+        self._now = _Now()
         self._descriptor: Descriptor | None = None
         self._before: Any = sys.stdout
         self._outside: Any = self._before
         self._write_outside: Callable[[str], object] = self._before.write
         self._swaps = ExitStack()
-        self.failure: BaseException | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
         # IPython 9 replaces the `write` of sys.stdout around each cell, to keep all that is
@@ -68,6 +93,11 @@ class CellStdout(io.TextIOBase):
     def buffer(self) -> io.RawIOBase:
         """The binary side, for `sys.stdout.buffer.write(b"…")`."""
         return _Bytes(self)
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the target raised, None while it takes everything."""
+        return self._now.failure
 
     @property
     def captures_processes(self) -> bool:
@@ -104,7 +134,9 @@ class CellStdout(io.TextIOBase):
         """Take text as it is, without touching its line ends."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if self.captures_this_thread():
+        if self._active and self._now.sender is None and get_ident() == self._owner_id:
+            self.take(text.encode("utf-8", "backslashreplace"))  # the usual case, without detours
+        elif self.captures_this_thread():
             self.take(text.encode(self.encoding, self.errors))
         else:
             self._write_outside(text)
@@ -112,7 +144,7 @@ class CellStdout(io.TextIOBase):
 
     def take(self, data: bytes) -> None:
         """Take bytes from Python, after what is waiting in the pipe of descriptor 1."""
-        if os.getpid() != self._process:
+        if _forks != self._forks:
             # A forked child: the target is the parent's, the pipe leads there.
             write_all(1, data)
             return
@@ -124,7 +156,7 @@ class CellStdout(io.TextIOBase):
     def captures_this_thread(self) -> bool:
         """Return whether what this thread prints belongs to the cell."""
         # What the upload itself prints, while it takes text, does not.
-        if not self._active or self._sender == threading.get_ident():
+        if not self._active or self._now.sender == get_ident():
             return False
         thread = threading.current_thread()
         return thread is self._owner or thread not in self._earlier
@@ -143,9 +175,12 @@ class CellStdout(io.TextIOBase):
                 sys.stdout = self
 
     def reveal(self) -> None:
-        """Show in the notebook what has been taken but neither shown nor sent."""
-        if self._show_limit == 0 and self._target.held:
-            self._write_outside(self._target.held.decode(errors="replace"))
+        """Show in the notebook what has been taken but not shown; of long text the end."""
+        if self._show_limit == 0:
+            held = self._target.held
+            if self._target.opened:
+                held = held[-_TAIL:].partition(b"\n")[2]
+            self._write_outside(held.decode(errors="replace"))
 
     def start(self) -> None:
         """Become `sys.stdout`."""
@@ -180,23 +215,20 @@ class CellStdout(io.TextIOBase):
             self._take_locked(data)
 
     def _take_locked(self, data: bytes) -> None:
-        if self.failure is None:
-            self._sender = threading.get_ident()
+        if self._now.failure is None:
+            self._now.sender = get_ident()
             try:
-                self._target.write(data)
+                self._target.append(data)
             except Exception as error:  # noqa: BLE001 - raised below, in the cell's own thread
-                self.failure = error
+                self._now.failure = error
             finally:
-                self._sender = None
-        if self.failure is None:
-            self._show(data)
+                self._now.sender = None
+        if self._now.failure is None:
+            if self._show_limit is None or self._now.shown < self._show_limit:
+                self._now.shown += len(data)
+                self._write_outside(self._decoder.decode(data))
         elif threading.current_thread() is self._owner:
-            raise self.failure
-
-    def _show(self, data: bytes) -> None:
-        if self._show_limit is None or self._shown < self._show_limit:
-            self._shown += len(data)
-            self._write_outside(self._decoder.decode(data))
+            raise self._now.failure
 
 
 class _Bytes(io.RawIOBase):

@@ -30,7 +30,7 @@ class Target:
         self._compressed: compress.CompressedStream | None = None
         self._held = bytearray()
         self.size = 0  # bytes written, before compression
-        self.last = b""  # the last byte written
+        self._last = b""
 
     @property
     def opened(self) -> bool:
@@ -42,21 +42,29 @@ class Target:
         """The latest bytes, which have not been sent yet: all of them while not `opened`."""
         return bytes(self._held)
 
-    def write(self, data: Any, /) -> int:
-        """Take bytes; they are sent in pieces of a mebibyte or more, as fast as the line is."""
-        view = memoryview(data).cast("B")
-        if not view.nbytes:
-            return 0
-        self.size += view.nbytes
-        self.last = bytes(view[-1:])
-        if view.nbytes >= HELD:
+    def append(self, data: bytes) -> None:
+        """Take a few bytes; they are sent in pieces of a mebibyte or more."""
+        self._held += data
+        self.size += len(data)
+        if len(self._held) >= HELD:
             self._send_held()
-            self._sink().write(view)
+
+    def write(self, data: Any, /) -> int:
+        """Take any bytes-like object; a large one is sent without being copied here."""
+        view = memoryview(data).cast("B")
+        if view.nbytes < HELD:
+            self.append(bytes(view))
         else:
-            self._held += view
-            if len(self._held) >= HELD:
-                self._send_held()
+            self._send_held()
+            self.size += view.nbytes
+            self._last = bytes(view[-1:])
+            self._sink().write(view)
         return view.nbytes
+
+    @property
+    def last(self) -> bytes:
+        """The last byte written, nothing while nothing is."""
+        return bytes(self._held[-1:]) or self._last
 
     def tell(self) -> int:
         """Return how many bytes have been written."""
@@ -97,6 +105,7 @@ class Target:
         if self._held:
             # Handed over, not cleared: the stream may keep a view of it.
             held, self._held = self._held, bytearray()
+            self._last = bytes(held[-1:])
             self._sink().write(held)
 
     def _sink(self) -> Sink:

@@ -79,7 +79,8 @@ class Writing:
             raise
         if encoding is None:
             return self._append_value(target, outcome.value)
-        stdout.reveal()
+        if not target.opened:
+            stdout.reveal()
         return self._encode_instead(encoding, target)
 
     def _target(self) -> Target:
