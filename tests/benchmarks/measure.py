@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ACCOUNT = "acct"
-FILESYSTEM = "fs"
+FILESYSTEM = "bench"
+FOLDER = "data"
 KEY = "bm90IGEgc2VjcmV0LCB0aGUgc2luayBkb2VzIG5vdCBsb29rIGF0IGl0"
 MIB = 2**20
 
@@ -50,7 +51,7 @@ class Task:
 
     def name(self, file: Path) -> str:
         """The path of a file within the filesystem."""
-        return f"bench/{file.name}"
+        return f"{FOLDER}/{file.name}"
 
 
 Prepare = Callable[[Task], Callable[[], object]]

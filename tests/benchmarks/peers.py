@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from measure import ACCOUNT, FILESYSTEM, KEY, MIB, Prepare, Task, main
+from measure import ACCOUNT, FILESYSTEM, FOLDER, KEY, MIB, Prepare, Task, main
 
 DISTRIBUTIONS = {
     "sdk": "azure-storage-file-datalake",
@@ -205,7 +205,7 @@ def pyarrow(task: Task) -> Callable[[], None]:
         library.set_io_thread_count(task.workers)
         tuned = {"chunk_size": task.chunk_size or 8 * MIB}
     source = str(task.files[0].parent if task.is_directory else task.file)
-    target = f"{FILESYSTEM}/bench" + ("" if task.is_directory else f"/{task.file.name}")
+    target = f"{FILESYSTEM}/{FOLDER}" + ("" if task.is_directory else f"/{task.file.name}")
     local = fs.LocalFileSystem()
     return lambda: fs.copy_files(source, target, local, azure, **tuned)
 
