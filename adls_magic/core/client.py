@@ -7,90 +7,33 @@ API: https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/pa
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Self
 
 from adls_magic.core import errors
-from adls_magic.core.account import Account
-from adls_magic.core.address import RemotePath, display_url, quote_path
-from adls_magic.core.credential import authorization
-from adls_magic.core.exchange import Exchange, Request, Traffic
+from adls_magic.core.address import RemotePath, quote_path
+from adls_magic.core.calls import MOST_PAGES, Calls
 from adls_magic.core.response import (
     PathItem,
     PathProperties,
     continuation_of,
     encode_metadata,
     error_code,
-    error_of,
     filesystems_of,
     parse_time,
     paths_of,
     properties_of,
     quote_value,
 )
-from adls_magic.core.retry import RetryPolicy
-from adls_magic.core.transport import Answer, Body, Transport
-
-_MOST_PAGES = 1_000_000  # ends a listing whose server hands out tokens for ever
+from adls_magic.core.transport import Answer, Body
 
 
-class Client:
-    """Calls of one account's dfs endpoint. Use as a context manager, or call `close()`.
-
-    Args:
-        account: whose endpoint and credential are used.
-        stop: set by another thread to end waits and, with `abort()`, exchanges.
-        policy: how long a call is kept trying.
+class Client(Calls):
+    """The dfs endpoint of one account; constructed and closed as `Calls`.
 
     Every call raises what `errors.py` lists: the refusals of the service with status, code,
     request id and cure; `ConnectionFailedError` when no answer comes.
     """
-
-    def __init__(
-        self,
-        account: Account,
-        *,
-        stop: threading.Event | None = None,
-        policy: RetryPolicy | None = None,
-    ) -> None:
-        self.account = account
-        self.stop = stop or threading.Event()
-        self._base = _path_of(account.endpoint)
-        self._transport = Transport(account.endpoint, self.stop)
-        self._authorization = authorization(account)
-        self._exchange = Exchange(
-            self._transport,
-            self._authorization,
-            policy=policy or RetryPolicy(),
-            stop=self.stop,
-            where=account.endpoint,
-        )
-
-    @property
-    def traffic(self) -> Traffic:
-        """Counters of what was sent so far."""
-        return self._exchange.traffic
-
-    def url(self, remote: RemotePath) -> str:
-        """Return the address of `remote` as messages and results show it."""
-        return display_url(self.account.endpoint, self.account.name, remote)
-
-    def abort(self) -> None:
-        """End every call under way, in whatever thread."""
-        self.stop.set()
-        self._transport.abort()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     # -------------------------------------------------------------------- paths
 
@@ -121,13 +64,13 @@ class Client:
         )
         query = f"resource={'directory' if directory else 'file'}"
         began = time.monotonic()
-        answer, tries = self._call("PUT", remote, query, headers)
+        answer, tries = self.call("PUT", remote, query, headers)
         if answer.status == 409 and tries > 1 and if_none_match == "*":
             since = time.monotonic() - began
             found = self.find(remote)
             if found is not None and _is_own_create(found, answer, since, content_type):
                 return found.etag
-        self._check(answer, (201, 200), f"create {self.url(remote)}")
+        self.check(answer, (201, 200), f"create {self.url(remote)}")
         return str(answer.headers.get("ETag") or "")
 
     def append(
@@ -137,26 +80,28 @@ class Client:
         body: Body,
         *,
         flush: bool = False,
+        close: bool = False,
         content_type: str | None = None,
         crc64: str | None = None,
     ) -> str | None:
         """Send `body` (at least one byte) to wait at `position`, counted in bytes.
 
         Harmless to repeat: the same position replaces itself. With `flush` everything up to the
-        body's end becomes the file, `content_type` its type, and the new etag is returned.
+        body's end becomes the file, `content_type` its type, and the new etag is returned; `close`
+        then tells the service's events that the file is finished.
         https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/update
         """
         query = f"action=append&position={position}"
         if flush:
-            query += "&close=true&flush=true"
+            query += f"&close={_flag(close)}&flush=true"
         headers = _given(
             {
                 "Content-Type": content_type or "application/octet-stream",
                 "x-ms-content-crc64": crc64,
             }
         )
-        answer, _ = self._call("PATCH", remote, query, headers, body)
-        self._check(answer, (202, 200), f"append to {self.url(remote)}")
+        answer, _ = self.call("PATCH", remote, query, headers, body)
+        self.check(answer, (202, 200), f"append to {self.url(remote)}")
         return answer.headers.get("ETag")
 
     def flush(
@@ -190,12 +135,12 @@ class Client:
                 "x-ms-content-md5": content_md5,
             }
         )
-        answer, tries = self._call("PATCH", remote, query, headers)
+        answer, tries = self.call("PATCH", remote, query, headers)
         if answer.status == 412 and tries > 1 and if_match:
             found = self.find(remote)
             if found is not None and found.size == position and found.etag != if_match:
                 return found.etag
-        self._check(answer, (200, 202), f"flush {self.url(remote)}")
+        self.check(answer, (200, 202), f"flush {self.url(remote)}")
         return str(answer.headers.get("ETag") or "")
 
     def find(self, remote: RemotePath) -> PathProperties | None:
@@ -206,16 +151,16 @@ class Client:
         """
         if not remote.path:
             return self._root(remote)
-        answer, _ = self._call("HEAD", remote, "")
+        answer, _ = self.call("HEAD", remote, "")
         if answer.status == 404 and error_code(answer) != "FilesystemNotFound":
             return None
-        self._check(answer, (200,), f"look at {self.url(remote)}")
+        self.check(answer, (200,), f"look at {self.url(remote)}")
         return properties_of(answer)
 
     def _root(self, remote: RemotePath) -> PathProperties:
         """The root is no path of its own: it is there when its filesystem is."""
-        answer, _ = self._call("HEAD", remote, "resource=filesystem")
-        self._check(answer, (200,), f"look at {self.url(remote)}")
+        answer, _ = self.call("HEAD", remote, "resource=filesystem")
+        self.check(answer, (200,), f"look at {self.url(remote)}")
         found = properties_of(answer)
         return PathProperties(0, True, found.modified, found.etag)
 
@@ -245,7 +190,7 @@ class Client:
         if remote.path:
             query = f"directory={quote_value(remote.path)}&{query}"
         root = RemotePath(remote.filesystem, "")
-        for answer in self._pages(root, query, f"list {self.url(remote)}"):
+        for answer in self.pages(root, query, f"list {self.url(remote)}"):
             yield from paths_of(answer)
 
     def read(
@@ -270,10 +215,10 @@ class Client:
         headers = _given(
             {"If-Match": if_match, "x-ms-range": None if whole else f"bytes={start}-{last}"}
         )
-        answer, _ = self._call("GET", remote, "", headers)
+        answer, _ = self.call("GET", remote, "", headers)
         if answer.status == 416:
             return b""
-        self._check(answer, (200, 206), f"read {self.url(remote)}")
+        self.check(answer, (200, 206), f"read {self.url(remote)}")
         return answer.body
 
     def delete(
@@ -286,12 +231,12 @@ class Client:
         query = f"recursive={_flag(recursive)}"
         headers = _given({"If-Match": if_match})
         token: str | None = None
-        for _ in range(_MOST_PAGES):
+        for _ in range(MOST_PAGES):
             more = f"continuation={quote_value(token)}&" if token else ""
-            answer, tries = self._call("DELETE", remote, more + query, headers)
+            answer, tries = self.call("DELETE", remote, more + query, headers)
             if answer.status == 404 and tries > 1:
                 return
-            self._check(answer, (200, 202), f"delete {self.url(remote)}")
+            self.check(answer, (200, 202), f"delete {self.url(remote)}")
             token = continuation_of(answer)
             if token is None:
                 return
@@ -318,7 +263,7 @@ class Client:
         https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/create
         """
         path = quote_path(source.path)
-        named = self._authorization.rename_source(f"/{quote_path(source.filesystem)}/{path}")
+        named = self.authorization.rename_source(f"/{quote_path(source.filesystem)}/{path}")
         headers = _given(
             {
                 "x-ms-rename-source": named,
@@ -327,12 +272,12 @@ class Client:
                 "x-ms-source-if-match": source_etag,
             }
         )
-        answer, tries = self._call("PUT", target, "mode=legacy", headers)
+        answer, tries = self.call("PUT", target, "mode=legacy", headers)
         if tries > 1 and source_etag and answer.status in (404, 409, 412):
             found = self.find(target)
             if found is not None and found.etag == source_etag:
                 return
-        self._check(answer, (201, 200), f"rename {self.url(source)} to {self.url(target)}")
+        self.check(answer, (201, 200), f"rename {self.url(source)} to {self.url(target)}")
 
     # -------------------------------------------------------------- filesystems
 
@@ -343,64 +288,22 @@ class Client:
             PathExistsError: it exists.
         """
         remote = RemotePath(name, "")
-        answer, _ = self._call("PUT", remote, "resource=filesystem")
-        self._check(answer, (201,), f"create the filesystem {name}")
+        answer, _ = self.call("PUT", remote, "resource=filesystem")
+        self.check(answer, (201,), f"create the filesystem {name}")
 
     def filesystem_exists(self, name: str) -> bool:
         """Ask whether a filesystem exists."""
-        answer, _ = self._call("HEAD", RemotePath(name, ""), "resource=filesystem")
+        answer, _ = self.call("HEAD", RemotePath(name, ""), "resource=filesystem")
         if answer.status == 404:
             return False
-        self._check(answer, (200,), f"look at the filesystem {name}")
+        self.check(answer, (200,), f"look at the filesystem {name}")
         return True
 
     def list_filesystems(self) -> Iterator[str]:
         """Yield the names of the account's filesystems."""
         doing = f"list the filesystems of {self.account.name}"
-        for answer in self._pages(None, "resource=account", doing):
+        for answer in self.pages(None, "resource=account", doing):
             yield from filesystems_of(answer)
-
-    # -------------------------------------------------------------------- below
-
-    def _pages(self, remote: RemotePath | None, query: str, doing: str) -> Iterator[Answer]:
-        token: str | None = None
-        for _ in range(_MOST_PAGES):
-            page = f"continuation={quote_value(token)}&{query}" if token else query
-            answer, _ = self._call("GET", remote, page)
-            self._check(answer, (200,), doing)
-            yield answer
-            token = continuation_of(answer)
-            if token is None:
-                return
-
-    def _call(
-        self,
-        method: str,
-        remote: RemotePath | None,
-        query: str,
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-    ) -> tuple[Answer, int]:
-        target = f"{self._base}/"
-        if remote is not None:
-            target += quote_path(remote.filesystem)
-            if remote.path:
-                target += f"/{quote_path(remote.path)}"
-        if query:
-            target += f"?{query}"
-        return self._exchange.call(Request(method, target, headers or {}, body))
-
-    @staticmethod
-    def _check(answer: Answer, expected: tuple[int, ...], doing: str) -> None:
-        if answer.status not in expected:
-            raise error_of(answer, doing)
-
-
-def _path_of(endpoint: str) -> str:
-    """Return the path part of an endpoint: empty, or "/" and the account in path style."""
-    rest = endpoint.partition("://")[2]
-    path = rest.partition("/")[2].strip("/")
-    return f"/{path}" if path else ""
 
 
 def _is_own_create(

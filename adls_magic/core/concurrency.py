@@ -76,13 +76,12 @@ class Concurrency:
             self._throttled = sample.throttled
             self._back_off(sample)
             return
-        if sample.running < self.limit or not sample.has_more:
-            # Not the limit holds it back: nothing to learn from, as long as it has not begun.
-            if self._begin is None or not sample.has_more:
-                self._begin = None
-                return
+        if not sample.has_more:
+            # Not the limit holds it back: nothing to learn from.
+            self._begin = None
+            return
         if self._begin is None:
-            self._begin = sample
+            self._begin = sample if sample.running >= self.limit else None
             return
         if self._is_ramping:
             self._ramp(sample, self._begin)

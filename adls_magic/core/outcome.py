@@ -15,5 +15,7 @@ class Outcome:
     md5: str | None = None  # base64
     error: BaseException | None = None
     skipped: bool = False
+    resumed_from: int = 0  # bytes that were there from an earlier run
+    staged: int = 0  # bytes that a rerun need not send again, after a failure
     began: float = field(default_factory=time.monotonic)  # seconds, monotonic
     ended: float = 0.0

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from adls_magic.core.client import Client
 from adls_magic.core.concurrency import Concurrency, Sample
 from adls_magic.core.exchange import Traffic
 from adls_magic.core.outcome import Outcome
@@ -43,6 +44,13 @@ class Transfer(Protocol):
     @property
     def outcome(self) -> Outcome:
         """What became of it."""
+
+    @property
+    def leaves_something(self) -> bool:
+        """True while something unfinished is at the service."""
+
+    def leave(self, client: Client | None = None) -> None:
+        """Keep what a later run can use, remove the rest; no task may be under way."""
 
 
 class Pool:

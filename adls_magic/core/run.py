@@ -23,6 +23,7 @@ from adls_magic.core.pool import Pool, Transfer
 from adls_magic.core.progress import Counter, open_progress
 from adls_magic.core.retry import RetryPolicy
 from adls_magic.core.target import Target, Wish
+from adls_magic.core.text import format_size
 from adls_magic.core.transport import Stopped
 
 _STOP_PATIENCE = 0.4  # seconds that threads get to come back after Stop
@@ -48,18 +49,28 @@ class Run:
         self.progress: Counter = open_progress(progress, label)
         self.concurrency = Concurrency(fixed=options.workers, most=most, task_size=task_size)
         self.pool = Pool(self.concurrency, self.progress, self.client.traffic)
-        self._targets: list[Target] = []
+        self._transfers: list[Transfer] = []
+        self._is_ended = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
+        self.end(cut=kind is not None)
+        if kind is KeyboardInterrupt:
+            raise self.stopped() from None
+
+    def end(self, *, cut: bool) -> None:
+        """End threads and connections: when all is done, or at once with `cut`."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        if cut:
             self.client.abort()
-        self.pool.close(_STOP_PATIENCE if kind is not None else None)
+        self.pool.close(_STOP_PATIENCE if cut else None)
         self.client.close()
         self.progress.close()
-        if kind is not None:
+        if cut:
             self._clean_up()
 
     def target(self, remote: RemotePath, identity: str) -> Target:
@@ -71,9 +82,11 @@ class Run:
             content_type=options.content_type or guess_type(remote.name),
             metadata=options.metadata,
         )
-        target = Target(self.client, remote, wish, identity)
-        self._targets.append(target)
-        return target
+        return Target(self.client, remote, wish, identity)
+
+    def adopt(self, transfer: Transfer) -> None:
+        """Take note of a transfer, so that a stop cleans up after it."""
+        self._transfers.append(transfer)
 
     def send(self, transfers: Sequence[Transfer]) -> None:
         """Run transfers to their ends, or to the first failure that concerns them all.
@@ -92,6 +105,7 @@ class Run:
                 current = next(left, None)
             return current is None
 
+        self._transfers += transfers
         self.pool.feed(transfers)
         self.wait(is_over)
 
@@ -104,8 +118,34 @@ class Run:
         try:
             self.pool.run_until(is_over)
         except KeyboardInterrupt:
-            self.client.abort()
-            raise stopped() from None
+            self.end(cut=True)
+            raise self.stopped() from None
+
+    def stopped(self) -> errors.UploadStopped:
+        """Return what tells the user that Stop has worked, and what a rerun will find."""
+        outcomes = [transfer.outcome for transfer in self._transfers]
+        arrived = sum(outcome.etag != "" and not outcome.skipped for outcome in outcomes)
+        text = "Stopped; the target is unchanged."
+        if len(outcomes) > 1:
+            text = f"Stopped: {arrived} of {len(outcomes)} files have arrived, each whole."
+        return errors.UploadStopped(text + staged_text(outcomes))
+
+    def failure(self) -> BaseException | None:
+        """Return the error to raise, None when nothing failed: the first, with their number."""
+        outcomes = [transfer.outcome for transfer in self._transfers]
+        failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+        first = next((error for error in failed if not isinstance(error, Stopped)), None)
+        if not failed:
+            return None
+        if first is None:
+            return self.stopped()
+        if not isinstance(first, errors.AdlsError):
+            return first
+        text = f"{first}{staged_text(outcomes)}"
+        if len(outcomes) > 1:
+            arrived = len(outcomes) - len(failed)
+            text += f" ({len(failed)} of {len(outcomes)} files failed, {arrived} arrived.)"
+        return type(first)(text, status=first.status, code=first.code, request_id=first.request_id)
 
     def result(self, remote: RemotePath, outcome: Outcome) -> UploadResult:
         """Return the result of a transfer that went well."""
@@ -117,20 +157,21 @@ class Run:
             md5=outcome.md5,
             requests=self.client.traffic.requests,
             retries=self.client.traffic.retries,
+            resumed_from=outcome.resumed_from,
             skipped=outcome.skipped,
         )
 
     def _clean_up(self) -> None:
-        """Remove what stopped or failed uploads have left, if that takes no more than a moment."""
-        left = [target for target in self._targets if target.leaves_something]
+        """Remove what stopped uploads have left, or make it safe, if that takes but a moment."""
+        left = [transfer for transfer in self._transfers if transfer.leaves_something]
         if not left:
             return
         with Client(self.client.account, policy=RetryPolicy(tries=1)) as client:
 
             def remove() -> None:
-                for target in left:
+                for transfer in left:
                     try:
-                        target.abandon(client)
+                        transfer.leave(client)
                     except (errors.AdlsError, Stopped):
                         return
 
@@ -141,9 +182,10 @@ class Run:
             thread.join(_STOP_PATIENCE)
 
 
-def stopped() -> errors.UploadStopped:
-    """Return what tells the user that Stop has worked."""
-    return errors.UploadStopped("Stopped; the target is unchanged.")
+def staged_text(outcomes: Sequence[Outcome]) -> str:
+    """Tell how much a rerun need not send again; nothing when there is nothing."""
+    staged = sum(outcome.staged for outcome in outcomes)
+    return f" {format_size(staged)} are staged: run it again to go on from there." if staged else ""
 
 
 def concerns_all(error: BaseException | None) -> bool:
@@ -158,14 +200,3 @@ def concerns_all(error: BaseException | None) -> bool:
             Stopped,
         ),
     )
-
-
-def first_failure(failed: Sequence[BaseException], of: int) -> BaseException:
-    """Return the error to raise for `of` files: the first one, telling how many are concerned."""
-    first = next((error for error in failed if not isinstance(error, Stopped)), None)
-    if first is None:
-        return stopped()
-    if of == 1 or not isinstance(first, errors.AdlsError):
-        return first
-    message = f"{first} ({len(failed)} of {of} files failed, {of - len(failed)} arrived.)"
-    return type(first)(message, status=first.status, code=first.code, request_id=first.request_id)

@@ -20,14 +20,22 @@ from typing import IO, Any, Protocol
 from adls_magic.core.errors import SourceError, SourceNotFoundError
 
 BLOCK = 256 * 1024  # bytes; large enough to be cheap, small enough for the processor's cache
+_SAMPLE = 64 * 1024  # bytes at each end of a file that tell versions of it apart
+_MOST_HASHED = 16 * 1024 * 1024  # bytes in memory that are told apart by a digest of them all
 
 _buffers = threading.local()
 
 
 class Reader(Protocol):
-    """A source of known length that can be read at any position by any thread."""
+    """A source of known length that can be read at any position by any thread.
+
+    Attributes:
+        size: bytes.
+        is_lasting: a later run can read the same bytes again.
+    """
 
     size: int
+    is_lasting: bool
 
     def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
         """Yield `length` bytes from `position`; a block is valid until the next is asked for."""
@@ -49,6 +57,8 @@ class FileReader:
         SourceNotFoundError: there is no such file.
         SourceError: it is a directory, or may not be read.
     """
+
+    is_lasting = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
@@ -108,8 +118,14 @@ class FileReader:
             raise SourceError(f"{self._path} cannot be read any more: {reason}.") from None
 
     def identity(self) -> str:
-        """Name the file and its version: absolute path, size and modification time."""
-        return f"{self._path.absolute()}|{self.size}|{self._stat.st_mtime_ns}"
+        """Name the file and its version: place, size, modification time, and both its ends."""
+        digest = hashlib.blake2b(digest_size=16)
+        ends = {0, max(0, self.size - _SAMPLE)}
+        for position in sorted(ends):
+            for block in self.blocks(position, min(_SAMPLE, self.size - position)):
+                digest.update(block)
+        version = f"{self._stat.st_ino}|{self.size}|{self._stat.st_mtime_ns}"
+        return f"{self._path.absolute()}|{version}|{digest.hexdigest()}"
 
     def check_unchanged(self) -> None:
         """Compare size and modification time, and that the name still leads to this file.
@@ -153,6 +169,8 @@ def _buffer() -> memoryview:
 class MemoryReader:
     """Bytes in memory, read without copying."""
 
+    is_lasting = False
+
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._view = memoryview(data).cast("B")
         self.size = len(self._view)
@@ -164,7 +182,9 @@ class MemoryReader:
             yield self._view[start : min(start + BLOCK, end)]
 
     def identity(self) -> str:
-        """Name the bytes by their digest."""
+        """Name the bytes by their digest; many bytes, which would take long, by chance."""
+        if self.size > _MOST_HASHED:
+            return os.urandom(16).hex()
         return hashlib.blake2b(self._view, digest_size=16).hexdigest()
 
     def check_unchanged(self) -> None:
@@ -204,10 +224,12 @@ class PieceBody:
         self._count = count
         self._counted = 0
         self._is_whole = is_whole
+        self.tries = 0
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Yield the piece from its start."""
         self.take_back()
+        self.tries += 1
         for block in self._reader.blocks(self._position, self.length):
             if self._is_whole and self._counted + len(block) == self.length:
                 self._reader.check_unchanged()

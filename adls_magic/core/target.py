@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from adls_magic.core import errors
 from adls_magic.core.address import RemotePath
 from adls_magic.core.client import Client
+from adls_magic.core.plan import UploadPlan
 from adls_magic.core.response import PathProperties
 from adls_magic.core.text import format_age, format_size
 from adls_magic.core.transport import Body
@@ -154,7 +155,12 @@ class Target:
         if content_md5 is None:
             content_type = self._wish.content_type
             flushed = self._client.append(
-                self._written, 0, body, flush=True, content_type=content_type
+                self._written,
+                0,
+                body,
+                flush=True,
+                close=not self.is_staged,
+                content_type=content_type,
             )
             return flushed or self._client.properties(self._written).etag
         self._client.append(self._written, 0, body)
@@ -165,7 +171,7 @@ class Target:
         return self._client.flush(
             self._written,
             size,
-            close=self._written is self.remote,
+            close=not self.is_staged,
             if_match=self._etag or None,
             content_type=self._wish.content_type,
             content_md5=content_md5,
@@ -173,29 +179,65 @@ class Target:
 
     # -------------------------------------------------------- staged or in place
 
-    def open(self) -> None:
-        """Create the file that takes the pieces. `look` must have been called."""
-        wish = self._wish
-        if not wish.in_place:
-            self._written = self._staged()
-            self._etag = self._client.create(
-                self._written, content_type=wish.content_type, metadata=wish.metadata
-            )
-        elif self._existing is None:
-            self._etag = self._client.create(
-                self.remote,
-                if_none_match="*",
-                content_type=wish.content_type,
-                metadata=wish.metadata,
-            )
+    def open(self, plan: UploadPlan | None = None) -> int:
+        """Create the file that takes the pieces, or go on with one that an earlier run has left.
+
+        Args:
+            plan: the grid of a source that is the same in every run; None starts anew always.
+
+        Returns:
+            The number of bytes that an earlier run has left there, from which to go on.
+        """
+        if self._wish.in_place:
+            self._open_in_place()
+            return 0
+        self._written = self._staged()
+        self._is_ours = True
+        if plan is None:
+            self._etag = self._create(self._written)
+            return 0
+        try:
+            self._etag = self._create(self._written, if_none_match="*")
+        except errors.PathExistsError:
+            return self._take_over(plan)
+        return 0
+
+    def _open_in_place(self) -> None:
+        existing = self._existing
+        if existing is None:
+            self._etag = self._create(self.remote, if_none_match="*")
+            self._is_ours = True
         else:
-            self._etag = self._client.create(
-                self.remote,
-                if_match=self._existing.etag,
-                content_type=wish.content_type,
-                metadata=wish.metadata,
-            )
-        self._is_ours = not wish.in_place or self._existing is None
+            self._etag = self._create(self.remote, if_match=existing.etag)
+
+    def _create(
+        self,
+        remote: RemotePath,
+        *,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> str:
+        wish = self._wish
+        return self._client.create(
+            remote,
+            if_none_match=if_none_match,
+            if_match=if_match,
+            content_type=wish.content_type,
+            metadata=wish.metadata,
+        )
+
+    def _take_over(self, plan: UploadPlan) -> int:
+        """Go on with a staged file of the same source; return how far it is.
+
+        The flush without retaining throws away what the earlier run still has waiting, and the
+        new etag makes that run stop at its next flush, should it be alive.
+        """
+        found = self._client.find(self._written)
+        if found is None or found.is_directory or plan.index_at(found.size) is None:
+            self._etag = self._create(self._written)
+            return 0
+        self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
+        return found.size
 
     def _staged(self) -> RemotePath:
         name = f".{self.remote.name[:_LONGEST_NAME]}.{self._fingerprint}.partial"
@@ -203,24 +245,51 @@ class Target:
 
     def append(self, position: int, body: Body) -> None:
         """Send one piece; safe to call from several threads at once, in any order."""
-        self._client.append(self._written, position, body)
+        try:
+            self._client.append(self._written, position, body)
+        except errors.PathNotFoundError as error:
+            raise self._taken_over(error) from None
+
+    def checkpoint(self, position: int) -> None:
+        """Flush up to `position` and keep what waits beyond: a later run can go on from there."""
+        try:
+            self._etag = self._client.flush(
+                self._written, position, retain=True, if_match=self._etag
+            )
+        except (errors.ConflictError, errors.PathNotFoundError) as error:
+            raise self._taken_over(error) from None
+
+    def _taken_over(self, error: errors.AdlsError) -> errors.AdlsError:
+        """Tell of another run of the same upload, if that is what `error` means."""
+        if error.status not in (404, 412) or not self.is_staged:
+            return error
+        return errors.ConflictError(
+            f"The upload to {self._client.url(self.remote)} was taken over by another run of it, "
+            "so this one has stopped; the target is old or new, and whole.",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
 
     def commit(self, size: int, content_md5: str | None) -> str:
         """Flush `size` bytes and let the file appear at the target; return its etag.
 
         Raises:
-            ConflictError: somebody else changed the target, or wrote where we were writing.
+            ConflictError: somebody else changed the target, or another run took over.
             PathExistsError: the target came into being meanwhile.
             IntegrityError: the length at the service is not `size`.
         """
-        self._etag = self._flush(size, content_md5)
-        found = self._client.properties(self._written)
+        try:
+            self._etag = self._flush(size, content_md5)
+            found = self._client.properties(self._written)
+        except (errors.ConflictError, errors.PathNotFoundError) as error:
+            raise self._taken_over(error) from None
         if found.size != size:
             raise errors.IntegrityError(
                 f"{self._client.url(self.remote)} would have {found.size} bytes instead of {size}: "
                 "the target is unchanged. Upload it again."
             )
-        if self._written is not self.remote:
+        if self.is_staged:
             self._rename()
         self._is_ours = False
         return self._etag
@@ -229,7 +298,7 @@ class Target:
         """Replace an existing file by one of a single piece (None: empty); return its etag."""
         self.open()
         self._etag = self._fill(body, content_md5)
-        if self._written is not self.remote:
+        if self.is_staged:
             self._rename()
         self._is_ours = False
         return self._etag
@@ -254,6 +323,11 @@ class Target:
             ) from None
 
     @property
+    def is_staged(self) -> bool:
+        """True when the bytes go to a staged file, and not to the target itself."""
+        return self._written is not self.remote
+
+    @property
     def leaves_something(self) -> bool:
         """True while something is at the service that a failed upload must remove."""
         return self._is_ours
@@ -262,8 +336,17 @@ class Target:
         """Remove what a failed upload has left; `client` replaces one that is stopped."""
         if not self._is_ours:
             return
-        # Only what is still as we left it: a lost answer may hide that it was finished.
+        # Only what is still as we left it: a lost answer may hide that it was finished, and
+        # another run may have taken over.
         (client or self._client).delete(self._written, if_match=self._etag or None)
+        self._is_ours = False
+
+    def leave(self, position: int, client: Client | None = None) -> None:
+        """Leave the staged file for a later run, with all of its first `position` bytes."""
+        flushed = (client or self._client).flush(
+            self._written, position, if_match=self._etag or None
+        )
+        self._etag = flushed
         self._is_ours = False
 
 

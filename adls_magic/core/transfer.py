@@ -12,17 +12,19 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 
-from adls_magic.core.errors import AdlsError, SourceError
+from adls_magic.core.client import Client
 from adls_magic.core.outcome import Outcome
-from adls_magic.core.plan import Piece, plan_upload
-from adls_magic.core.source import PieceBody, Reader, Source, md5_of, open_reader
+from adls_magic.core.plan import Piece
+from adls_magic.core.source import PieceBody, Reader
 from adls_magic.core.supply import FileSupply, StreamSupply
 from adls_magic.core.target import SkippedError, Target
 
 Count = Callable[[int], None]
 
 
-class _State(Enum):
+class State(Enum):
+    """Where a transfer is."""
+
     NEW = auto()
     OPENING = auto()
     SENDING = auto()
@@ -45,7 +47,7 @@ class Transfer:
         self._supply: FileSupply | StreamSupply | None = None
         self._count = count
         self._stop = stop
-        self._state = _State.NEW
+        self._state = State.NEW
         self._under_way = 0
 
     # ------------------------------------------------------- under the pool's lock
@@ -53,7 +55,7 @@ class Transfer:
     @property
     def is_done(self) -> bool:
         """True when nothing is left to do and no task is under way."""
-        return self._state is _State.DONE and self._under_way == 0
+        return self._state is State.DONE and self._under_way == 0
 
     @property
     def under_way(self) -> int:
@@ -68,18 +70,21 @@ class Transfer:
         return task
 
     def _next_task(self) -> Callable[[], None] | None:
-        if self._state is _State.NEW and self._can_open():
-            self._state = _State.OPENING
+        if self._state is State.NEW and self._can_open():
+            self._state = State.OPENING
             return self._open
-        if self._state is _State.SENDING and self._supply is not None:
+        if self._state is State.SENDING and self._supply is not None:
+            checkpoint = self._due_checkpoint()
+            if checkpoint is not None:
+                return checkpoint
             taken = self._supply.take()
             if taken is not None:
                 return functools.partial(self._send, *taken)
             if self._supply.is_ended and self._under_way == 0:
-                self._state = _State.COMMITTING
+                self._state = State.COMMITTING
                 return self._commit
-        if self._state is _State.ABANDONING and self._under_way == 0:
-            self._state = _State.DONE
+        if self._state is State.ABANDONING and self._under_way == 0:
+            self._state = State.DONE
             return self._abandon
         return None
 
@@ -88,9 +93,9 @@ class Transfer:
         self._under_way -= 1
         if error is not None:
             self._fail(error)
-        elif self._state in (_State.OPENING, _State.COMMITTING):
-            is_over = self._state is _State.COMMITTING or self.outcome.ended
-            self._state = _State.DONE if is_over else _State.SENDING
+        elif self._state in (State.OPENING, State.COMMITTING):
+            is_over = self._state is State.COMMITTING or self.outcome.ended
+            self._state = State.DONE if is_over else State.SENDING
         if self.is_done:
             self._let_go()
 
@@ -98,10 +103,10 @@ class Transfer:
         if isinstance(error, SkippedError):
             self.outcome.skipped = True
             self.outcome.size, self.outcome.etag = error.existing.size, error.existing.etag
-            self._state = _State.DONE
-        elif self._state not in (_State.ABANDONING, _State.DONE):
+            self._state = State.DONE
+        elif self._state not in (State.ABANDONING, State.DONE):
             self.outcome.error = error
-            self._state = _State.ABANDONING
+            self._state = State.ABANDONING
         self.outcome.ended = time.monotonic()
 
     # ------------------------------------------------------------- on workers
@@ -111,6 +116,13 @@ class Transfer:
 
     def _open(self) -> None:
         raise NotImplementedError
+
+    def _due_checkpoint(self) -> Callable[[], None] | None:
+        """Return the task that makes safe what has arrived, None when none is due."""
+        return None
+
+    def _landed(self, piece: Piece, *, repeated: bool) -> None:
+        """Take note that a piece has arrived."""
 
     def _check_source(self) -> None:
         """Raise SourceError when the source changed since it was opened."""
@@ -130,6 +142,7 @@ class Transfer:
         except BaseException:
             body.take_back()
             raise
+        self._landed(piece, repeated=body.tries > 1)
 
     def _put_single(self, taken: tuple[Reader, Piece] | None) -> None:
         """Upload a file that is one piece, or none."""
@@ -158,144 +171,18 @@ class Transfer:
         self.outcome.ended = time.monotonic()
 
     def _abandon(self) -> None:
-        if self._target is not None and not self._stop.is_set():
-            self._target.abandon()
-
-
-class FileTransfer(Transfer):
-    """An upload of a path or of bytes: length known, readable at any position.
-
-    Args:
-        source: the path or the bytes; opened when the transfer's turn comes.
-        target: makes the target from the source's identity.
-        count: as for `Transfer`.
-        md5: compute and store the whole source's MD5.
-        stop: as for `Transfer`.
-        chunk_size: bytes per append; None follows from the size.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        target: Callable[[str], Target],
-        count: Count,
-        *,
-        md5: bool,
-        stop: threading.Event,
-        chunk_size: int | None,
-    ) -> None:
-        super().__init__(count, stop)
-        self._source = source
-        self._make_target = target
-        self._wants_md5 = md5
-        self._chunk_size = chunk_size
-        self._reader: Reader | None = None
-        self._hashing: threading.Thread | None = None
-        self._digest: str | BaseException | None = None
-
-    def _can_open(self) -> bool:
-        return True
-
-    def _open(self) -> None:
-        self.outcome.began = time.monotonic()
-        reader = self._reader = open_reader(self._source)
-        if reader is None:
-            raise SourceError("A pipe or device among several sources cannot be uploaded.")
-        plan = plan_upload(reader.size, self._chunk_size)
-        supply = FileSupply(reader, plan)
-        self._target = self._make_target(f"{reader.identity()}|{plan.chunk_size}")
-        self._supply = supply
-        if supply.is_single:
-            self._put_single(supply.take())
-            return
-        self._target.look()
-        self._target.open()
-        self._begin_md5()
-
-    def _begin_md5(self) -> None:
-        """Hash beside the sending, in a thread of its own that ends before the commit."""
-        if self._wants_md5:
-            self._hashing = threading.Thread(target=self._hash, name="adls-md5", daemon=True)
-            self._hashing.start()
-
-    def _hash(self) -> None:
-        assert self._reader is not None  # noqa: S101
-        try:
-            self._digest = md5_of(self._reader, self._is_over)
-        except AdlsError as error:
-            self._digest = error
-
-    def _md5(self) -> str | None:
-        if not self._wants_md5 or self._reader is None:
-            return None
-        if self._hashing is None:
-            return md5_of(self._reader, self._is_over)
-        self._hashing.join()
-        if isinstance(self._digest, BaseException):
-            raise self._digest
-        return self._digest
-
-    def _is_over(self) -> bool:
-        return self._stop.is_set() or self.outcome.error is not None
-
-    def _check_source(self) -> None:
-        if self._reader is not None:
-            self._reader.check_unchanged()
-
-    def _let_go(self) -> None:
-        if self._hashing is not None:
-            self._hashing.join()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-
-class StreamTransfer(Transfer):
-    """An upload of bytes that a producer hands over piece by piece, length unknown.
-
-    Args:
-        target: where to; `look` has been called.
-        count: as for `Transfer`.
-        stop: as for `Transfer`.
-        digest: returns the base64 MD5 of all that was handed over, when it is to be stored.
-    """
-
-    def __init__(
-        self,
-        target: Target,
-        count: Count,
-        *,
-        stop: threading.Event,
-        digest: Callable[[], str] | None,
-    ) -> None:
-        super().__init__(count, stop)
-        self.supply = StreamSupply()
-        self._supply = self.supply
-        self._target = target
-        self._digest = digest
-
-    def end(self) -> None:
-        """Tell that the producer has put its last piece. The caller holds the pool's lock."""
-        self.supply.is_ended = True
-
-    def skip(self, skipped: SkippedError) -> None:
-        """Take note that the target is left alone."""
-        self._fail(skipped)
+        if not self._stop.is_set():
+            self.leave()
 
     @property
-    def has_failed(self) -> bool:
-        """True when no further piece is of use."""
-        return self.outcome.error is not None
+    def leaves_something(self) -> bool:
+        """True while something unfinished is at the service."""
+        return self._target is not None and self._target.leaves_something
 
-    def _can_open(self) -> bool:
-        return self.supply.is_ended or self.supply.waiting > 1
+    def leave(self, client: Client | None = None) -> None:
+        """After a stop or a failure: remove what is at the service, if anything.
 
-    def _open(self) -> None:
-        assert self._target is not None  # noqa: S101 - given at the start
-        if self.supply.is_single:
-            self._put_single(self.supply.take())
-        else:
-            self._target.open()
-
-    def _md5(self) -> str | None:
-        return self._digest() if self._digest is not None else None
+        No task may be under way. `client` replaces the target's own, when that is stopped.
+        """
+        if self._target is not None:
+            self._target.abandon(client)

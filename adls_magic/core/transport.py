@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
 import socket
-import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    import requests
+from adls_magic.core.route import Route
 
 CONNECT_TIMEOUT = 10.0  # seconds for TCP and TLS each
 BLOCK_TIMEOUT = 60.0  # seconds in which one block must leave, or one piece of an answer arrive
@@ -90,7 +87,7 @@ class Transport:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
-        self._route = _Route.of(self._origin, self._host)
+        self._route = Route.of(self._origin, self._host)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: Body | None
@@ -228,7 +225,7 @@ class Transport:
     def _secured(self, sock: socket.socket) -> socket.socket:
         if not self._secure:
             return sock
-        assert self._route.tls is not None  # noqa: S101 - _Route.of makes one for https
+        assert self._route.tls is not None  # noqa: S101 - Route.of makes one for https
         secured = self._route.tls.wrap_socket(sock, server_hostname=self._host)
         with self._lock:
             self._sockets.discard(sock)
@@ -293,61 +290,3 @@ def _head(method: str, target: str, host: str, headers: Mapping[str, str]) -> by
         if "\r" in line or "\n" in line:
             raise ValueError("a header or the request line holds a line break")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """How the endpoint is reached: certificates, and the proxy if the environment names one."""
-
-    tls: ssl.SSLContext | None
-    verify: bool | str
-    proxies: Mapping[str, str]
-    session: requests.Session | None  # only where a proxy is used
-
-    @classmethod
-    def of(cls, origin: str, host: str) -> _Route:
-        import requests
-
-        if is_loopback(host):
-            # A proxy could not reach this machine's loopback, and must not see the key.
-            return cls(_tls_context(True) if origin.startswith("https") else None, True, {}, None)
-        session = requests.Session()
-        settings = session.merge_environment_settings(origin, {}, None, None, None)
-        proxy = requests.utils.select_proxy(origin, settings["proxies"])
-        verify = settings["verify"]
-        if verify is None:
-            verify = True
-        tls = _tls_context(verify) if origin.startswith("https") else None
-        if proxy is None:
-            session.close()
-            return cls(tls, verify, {}, None)
-        # Sizes the pool for every thread that may send; a smaller one would drop connections.
-        session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=256))
-        session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=256))
-        return cls(tls, verify, settings["proxies"], session)
-
-
-def is_loopback(host: str) -> bool:
-    """True for `localhost` and the loopback addresses."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _tls_context(verify: bool | str) -> ssl.SSLContext:
-    """Return a context that trusts what `requests` would trust."""
-    import os
-    from pathlib import Path
-
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
-    bundle = verify if isinstance(verify, str) else None
-    if bundle is None:
-        named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        bundle = named or DEFAULT_CA_BUNDLE_PATH
-    if Path(bundle).is_dir():
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.address import RemotePath
+from adls_magic.core.file_transfer import FileTransfer
 from adls_magic.core.job import UploadJob, UploadOptions, UploadResult
-from adls_magic.core.run import Run, first_failure
+from adls_magic.core.run import Run
 from adls_magic.core.source import open_reader, stream_of
-from adls_magic.core.transfer import FileTransfer
 from adls_magic.core.writer import Writer
 
 __all__ = ["UploadJob", "UploadOptions", "UploadResult", "Writer", "open_writer", "upload_all"]
@@ -66,9 +66,9 @@ def upload_all(
         run.progress.expect(total)
         run.send(transfers)
         outcomes = [transfer.outcome for transfer in transfers]
-        failed = [outcome.error for outcome in outcomes if outcome.error is not None]
-        if failed:
-            raise first_failure(failed, len(jobs))
+        failure = run.failure()
+        if failure is not None:
+            raise failure from None
         return [run.result(job.target, done) for job, done in zip(jobs, outcomes, strict=True)]
 
 
@@ -146,6 +146,6 @@ def open_writer(
     run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
     try:
         return Writer(run, target)
-    except BaseException as error:
-        run.__exit__(type(error))
+    except BaseException:
+        run.end(cut=True)
         raise

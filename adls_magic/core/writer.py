@@ -8,13 +8,12 @@ import os
 from collections.abc import Callable
 from typing import Any, Self
 
-from adls_magic.core import errors
 from adls_magic.core.address import RemotePath
 from adls_magic.core.job import UploadResult
 from adls_magic.core.plan import stream_chunk
-from adls_magic.core.run import Run, first_failure
+from adls_magic.core.run import Run
+from adls_magic.core.stream_transfer import StreamTransfer
 from adls_magic.core.target import SkippedError
-from adls_magic.core.transfer import StreamTransfer
 
 
 class Writer:
@@ -46,6 +45,7 @@ class Writer:
         self._transfer = StreamTransfer(
             target, run.progress.count, stop=run.client.stop, digest=self._md5()
         )
+        run.adopt(self._transfer)
         try:
             target.look()
         except SkippedError as skipped:
@@ -113,10 +113,10 @@ class Writer:
                 < max(2, self._run.concurrency.limit)
             )
         )
-        if transfer.outcome.error is not None:
-            error = transfer.outcome.error
+        failure = self._run.failure()
+        if failure is not None:
             self.abort()
-            raise first_failure([error], 1)
+            raise failure from None
         self._put_piece()
         self._piece = bytearray(self._chunk())
 
@@ -146,8 +146,9 @@ class Writer:
                     transfer.end()
                     self._run.pool.wake(transfer)
                 self._run.wait(lambda: transfer.is_done)
-            if transfer.outcome.error is not None:
-                raise first_failure([transfer.outcome.error], 1)
+            failure = self._run.failure()
+            if failure is not None:
+                raise failure from None
             self.result = self._run.result(self._remote, transfer.outcome)
 
     def abort(self) -> None:
@@ -155,8 +156,7 @@ class Writer:
         if self.closed:
             return
         self.closed = True
-        # The run's own way out cuts the connections and cleans up.
-        self._run.__exit__(errors.UploadStopped)
+        self._run.end(cut=True)
 
     def __enter__(self) -> Self:
         return self
