@@ -165,7 +165,7 @@ class Journal:
                 del self._settled[: len(settled)]
                 for waiting, change in batch:
                     self._move(waiting, change)
-        except (OSError, sqlite3.Error) as error:
+        except Exception as error:  # noqa: BLE001 - handed to those who wait; the thread lives on
             for waiting, _ in batch:
                 waiting.error = waiting.error or error
         finally:
@@ -185,10 +185,8 @@ class Journal:
 
     def _sync_before(self, batch: list[tuple[_Waiting, Change]]) -> None:
         """Sync the names that this commit relies on: moves done earlier, files to be moved now."""
-        for waiting, change in batch:
-            if change.moves:
-                self._unsynced.add((self._root / change.moves[0].source).parent)
-            del waiting
+        for _, change in batch:
+            self._unsynced |= {(self._root / move.source).parent for move in change.moves}
         while self._unsynced:
             sync_directory(self._unsynced.pop())
 

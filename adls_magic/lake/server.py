@@ -116,7 +116,10 @@ class Server:
         )
         with self._lock:
             self._open[connection] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads; the client will try again
+            self._forget(connection)
 
     def _run(self, connection: socket.socket, client: str) -> None:
         try:
@@ -128,9 +131,12 @@ class Server:
         except (*_ENDED, OSError):
             pass
         finally:
-            connection.close()
-            with self._lock:
-                self._open.pop(connection, None)
+            self._forget(connection)
+
+    def _forget(self, connection: socket.socket) -> None:
+        connection.close()
+        with self._lock:
+            self._open.pop(connection, None)
 
 
 class _Conversation:

@@ -36,7 +36,6 @@ from azure.storage.filedatalake import (
 from adls_magic.lake import LocalLake
 
 
-
 @pytest.fixture(scope="module")
 def service(lake: LocalLake) -> Iterator[DataLakeServiceClient]:
     assert lake.account.secret is not None
@@ -70,7 +69,10 @@ def test_filesystems(service: DataLakeServiceClient) -> None:
     fs.set_file_system_metadata({"now": "other"})
     assert fs.get_file_system_properties().metadata == {"now": "other"}
     assert "some-data" in [item.name for item in service.list_file_systems()]
-    names = [item.name for item in service.list_file_systems(name_starts_with="some-", results_per_page=1)]
+    names = [
+        item.name
+        for item in service.list_file_systems(name_starts_with="some-", results_per_page=1)
+    ]
     assert names == ["some-data"]
     fs.delete_file_system()
     assert not fs.exists()
@@ -200,9 +202,7 @@ def test_directories(fs: FileSystemClient) -> None:
     directory.create_file("data.txt")
     directory.create_sub_directory("three")
     with pytest.raises(ResourceExistsError):
-        fs.get_directory_client("one").create_directory(
-            match_condition=MatchConditions.IfMissing
-        )
+        fs.get_directory_client("one").create_directory(match_condition=MatchConditions.IfMissing)
     moved = directory.rename_directory(f"{fs.file_system_name}/one/zwei")
     assert [path.name for path in fs.get_paths()] == [
         "one",
@@ -252,9 +252,7 @@ def test_rename_with_and_without_overwriting(fs: FileSystemClient) -> None:
     one, two = fs.create_file("one"), fs.create_file("two")
     one.append_data(b"1", 0, flush=True)
     with pytest.raises(ResourceExistsError) as error:
-        one.rename_file(
-            f"{fs.file_system_name}/two", match_condition=MatchConditions.IfMissing
-        )
+        one.rename_file(f"{fs.file_system_name}/two", match_condition=MatchConditions.IfMissing)
     assert refused(error) == (409, "PathAlreadyExists")
     with pytest.raises(HttpResponseError) as error:
         one.rename_file(
@@ -338,7 +336,9 @@ def test_lease_with_appends(fs: FileSystemClient) -> None:
     answer = file.append_data(b"b", 1, lease_action="auto-renew", lease=id_)
     assert answer["lease_renewed"] is True
     file.flush_data(2, lease_action="release", lease=id_)
-    file.append_data(b"c", 2, lease_action="acquire-release", lease_duration=15, lease=id_, flush=True)
+    file.append_data(
+        b"c", 2, lease_action="acquire-release", lease_duration=15, lease=id_, flush=True
+    )
     assert file.download_file().readall() == b"abc"
     assert file.get_file_properties().lease.state == "available"
 

@@ -83,7 +83,7 @@ class Wire:
             headers["Content-Length"] = str(len(body or b""))
         headers |= extra
         headers = {name: value for name, value in headers.items() if value is not None}
-        if "Authorization" not in headers:
+        if "Authorization" not in headers:  # "" sends none
             headers["Authorization"] = self.sign(method, target, headers)
         return {name: value for name, value in headers.items() if value != ""}
 
