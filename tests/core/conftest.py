@@ -1,0 +1,139 @@
+"""For every test of the core: a clean environment, and no thread or socket left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adls_magic.core.account import Account
+from adls_magic.core.address import RemotePath
+from adls_magic.core.client import Client
+from adls_magic.core.retry import RetryPolicy
+from adls_magic.core.secret import Secret
+from adls_magic.lake import LocalLake
+
+from .servers import Answering, Between, RawServer
+
+# Made up; 64 bytes, as a real one.
+KEY = "bWFkZSB1cCBrZXkgb2Ygc2l4dHktZm91ciBieXRlcyBmb3IgdGhlIHRlc3RzIG9mIHRoZSBjb3JlIC0gbm8gc2VjcmV0IQ=="
+QUICK = RetryPolicy(tries=4, first_wait=0.01, longest_wait=0.02, patience=5)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("AZURE_", "ADLS_MAGIC")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TQDM_DISABLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
+
+
+def _sockets() -> set[str]:
+    """The inodes of all open sockets of this process; empty where there is no /proc."""
+    if sys.platform != "linux":
+        return set()
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(clean_environment: None) -> Iterator[None]:
+    threads, sockets = _threads(), _sockets()
+    yield
+    deadline = time.monotonic() + 2  # the lake's own side of a closed connection ends a bit later
+    while (_threads() - threads or _sockets() - sockets) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gc.collect()
+    assert not _threads() - threads, "threads are left"
+    assert not _sockets() - sockets, "sockets are left"
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLake]:
+    with LocalLake(tmp_path_factory.mktemp("lake"), key=KEY) as started:
+        yield started
+
+
+@pytest.fixture
+def place(lake: LocalLake, request: pytest.FixtureRequest) -> RemotePath:
+    """A directory of the lake that no other test uses."""
+    global _places
+    _places += 1
+    return RemotePath("lake", f"t{_places}", is_directory=True)
+
+
+_places = 0
+
+
+@pytest.fixture
+def client(lake: LocalLake) -> Iterator[Client]:
+    with Client(lake.account, policy=QUICK) as opened:
+        yield opened
+
+
+@pytest.fixture
+def names_in(client: Client, place: RemotePath) -> Callable[[], list[str]]:
+    """List what is in the test's directory, by name."""
+
+    def names() -> list[str]:
+        if client.find(place) is None:
+            return []
+        return sorted(item.name.removeprefix(place.path + "/") for item in client.list(place))
+
+    return names
+
+
+@pytest.fixture
+def between(lake: LocalLake) -> Iterator[Between]:
+    """A server in front of the lake, where faults are made."""
+    with Between(lake_port(lake)) as server:
+        yield server
+
+
+def lake_port(lake: LocalLake) -> int:
+    return int(lake.url.rpartition(":")[2].partition("/")[0])
+
+
+def account_at(port: int, *, name: str = "devstoreaccount1", auth: str = "key") -> Account:
+    """An account whose endpoint is a server of the tests, in path style."""
+    secret = Secret(KEY) if auth == "key" else None
+    return Account(name, f"http://127.0.0.1:{port}/{name}", auth=auth, secret=secret)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Answering], RawServer]]:
+    """Start raw servers that end with the test."""
+    started: list[RawServer] = []
+
+    def start(answering: Answering) -> RawServer:
+        started.append(RawServer(answering))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> RetryPolicy:
+    """Let uploads give up as soon as `QUICK` says."""
+    monkeypatch.setattr("adls_magic.core.client.RetryPolicy", lambda **given: QUICK)
+    return QUICK
