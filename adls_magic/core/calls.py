@@ -92,7 +92,7 @@ class Calls:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
     ) -> tuple[Answer, int]:
-        """Send one request about `remote` (None: the account); return answer and tries."""
+        """Send one request about `remote` (None: the account); return answer and lost tries."""
         target = f"{self._base}/"
         if remote is not None:
             target += quote_path(remote.filesystem)

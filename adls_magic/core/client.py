@@ -64,13 +64,13 @@ class Client(Calls):
         )
         query = f"resource={'directory' if directory else 'file'}"
         began = time.monotonic()
-        answer, tries = self.call("PUT", remote, query, headers)
-        if answer.status == 409 and tries > 1 and if_none_match == "*":
+        answer, lost = self.call("PUT", remote, query, headers)
+        if lost and answer.status in (409, 412) and (if_none_match == "*" or if_match):
             since = time.monotonic() - began
             found = self.find(remote)
             if found is not None and _is_own_create(found, answer, since, content_type):
                 return found.etag
-        self.check(answer, (201, 200), f"create {self.url(remote)}")
+        self.check(answer, (201,), f"create {self.url(remote)}")
         return str(answer.headers.get("ETag") or "")
 
     def append(
@@ -101,7 +101,7 @@ class Client(Calls):
             }
         )
         answer, _ = self.call("PATCH", remote, query, headers, body)
-        self.check(answer, (202, 200), f"append to {self.url(remote)}")
+        self.check(answer, (202,), f"append to {self.url(remote)}")
         return answer.headers.get("ETag")
 
     def flush(
@@ -135,12 +135,12 @@ class Client(Calls):
                 "x-ms-content-md5": content_md5,
             }
         )
-        answer, tries = self.call("PATCH", remote, query, headers)
-        if answer.status == 412 and tries > 1 and if_match:
+        answer, lost = self.call("PATCH", remote, query, headers)
+        if lost and answer.status == 412 and if_match:
             found = self.find(remote)
             if found is not None and found.size == position and found.etag != if_match:
                 return found.etag
-        self.check(answer, (200, 202), f"flush {self.url(remote)}")
+        self.check(answer, (200,), f"flush {self.url(remote)}")
         return str(answer.headers.get("ETag") or "")
 
     def find(self, remote: RemotePath) -> PathProperties | None:
@@ -219,7 +219,8 @@ class Client(Calls):
         if answer.status == 416:
             return b""
         self.check(answer, (200, 206), f"read {self.url(remote)}")
-        return answer.body
+        # A server that ignores ranges sends everything.
+        return answer.body if answer.status == 206 else answer.body[start:end]
 
     def delete(
         self, remote: RemotePath, *, recursive: bool = False, if_match: str | None = None
@@ -233,8 +234,8 @@ class Client(Calls):
         token: str | None = None
         for _ in range(MOST_PAGES):
             more = f"continuation={quote_value(token)}&" if token else ""
-            answer, tries = self.call("DELETE", remote, more + query, headers)
-            if answer.status == 404 and tries > 1:
+            answer, lost = self.call("DELETE", remote, more + query, headers)
+            if lost and answer.status == 404:
                 return
             self.check(answer, (200, 202), f"delete {self.url(remote)}")
             token = continuation_of(answer)
@@ -272,12 +273,12 @@ class Client(Calls):
                 "x-ms-source-if-match": source_etag,
             }
         )
-        answer, tries = self.call("PUT", target, "mode=legacy", headers)
-        if tries > 1 and source_etag and answer.status in (404, 409, 412):
+        answer, lost = self.call("PUT", target, "mode=legacy", headers)
+        if lost and source_etag and answer.status in (404, 409, 412):
             found = self.find(target)
             if found is not None and found.etag == source_etag:
                 return
-        self.check(answer, (201, 200), f"rename {self.url(source)} to {self.url(target)}")
+        self.check(answer, (201,), f"rename {self.url(source)} to {self.url(target)}")
 
     # -------------------------------------------------------------- filesystems
 

@@ -24,7 +24,8 @@ _PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "ap
 
 def guess_type(name: str) -> str:
     """Return the content type for a file's name, `application/octet-stream` when unknown."""
-    kind, packing = _TYPES.guess_type(name, strict=False)
+    # A name that begins like a URL of the scheme data: would be read as one.
+    kind, packing = _TYPES.guess_type(f"./{name}", strict=False)
     if packing is not None:
         return _PACKED.get(packing, "application/octet-stream")
     return kind or "application/octet-stream"

@@ -114,7 +114,12 @@ CLASSES: dict[int, _Kind] = {
     409: errors.ConflictError,
     412: errors.ConflictError,
 }
+_REDIRECT = "a redirect came back, perhaps to a network's login page: check the endpoint"
 STATUS_CURES: dict[int, str] = {
+    301: _REDIRECT,
+    302: _REDIRECT,
+    307: _REDIRECT,
+    308: _REDIRECT,
     401: "set a credential with %adls_config",
     403: "the credential may not do this, or a proxy or firewall refuses it",
     404: "check account, filesystem and path",

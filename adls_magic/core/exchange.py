@@ -68,31 +68,36 @@ class Exchange:
         self.traffic = Traffic()
 
     def call(self, request: Request) -> tuple[Answer, int]:
-        """Return the final answer, whatever its status, and the number of tries it took.
+        """Return the final answer, whatever its status, and how many tries were lost.
+
+        A lost try is an earlier one that the service may have acted on: its answer never came,
+        or told of a failure that can hide a success.
 
         Raises:
             ConnectionFailedError: no answer came for as long as the policy allows.
             Stopped: the user stopped.
         """
-        failures = 0
+        failures = lost = 0
         renewed = False
         deadline = float("inf")
         while True:
             outcome = self._try(request, failures)
+            failures += 1
             if isinstance(outcome, Answer):
                 if outcome.status == 401 and not renewed and self._authorization.renew():
                     renewed = True
-                    failures += 1
                     continue
                 if not is_retryable(outcome.status, error_code(outcome)):
-                    return outcome, failures + 1
-            failures += 1
+                    return outcome, lost
             deadline = min(deadline, time.monotonic() + self._policy.patience)
-            if self._is_over(outcome, failures, deadline):
+            wait = self._wait(outcome, failures)
+            if self._is_over(outcome, failures) or time.monotonic() + wait > deadline:
                 if isinstance(outcome, Answer):
-                    return outcome, failures
+                    return outcome, lost
                 raise connection_error(outcome, self._where, failures) from None
-            self._pause(outcome, failures)
+            lost += _may_have_acted(outcome)
+            if self._stop.wait(wait):
+                raise Stopped
 
     def _try(self, request: Request, failures: int) -> Answer | TransportError:
         with self._lock:
@@ -121,21 +126,28 @@ class Exchange:
         with self._lock:
             self.traffic.throttled += 1
 
-    def _is_over(self, outcome: Answer | TransportError, failures: int, deadline: float) -> bool:
-        if failures >= self._policy.tries or time.monotonic() > deadline:
+    def _is_over(self, outcome: Answer | TransportError, failures: int) -> bool:
+        if failures >= self._policy.tries:
             return True
         if isinstance(outcome, Answer):
             return False
-        if is_final(outcome.cause):
-            return True
-        return not self._reached and failures >= self._policy.tries_unconnected
+        unconnected = not self._reached and failures >= self._policy.tries_unconnected
+        return unconnected or is_final(outcome.cause)
 
-    def _pause(self, outcome: Answer | TransportError, failures: int) -> None:
-        if isinstance(outcome, TransportError) and outcome.stale and failures == 1:
-            return
-        asked = retry_after(outcome.headers) if isinstance(outcome, Answer) else None
-        if self._stop.wait(self._policy.wait(failures, asked)):
-            raise Stopped
+    def _wait(self, outcome: Answer | TransportError, failures: int) -> float:
+        """Seconds to wait before the next try."""
+        if isinstance(outcome, Answer):
+            return self._policy.wait(failures, retry_after(outcome.headers))
+        if outcome.stale and failures == 1:
+            return 0.0
+        return self._policy.wait(failures)
+
+
+def _may_have_acted(outcome: Answer | TransportError) -> bool:
+    """True when the service may have done what was asked, though the try failed."""
+    if isinstance(outcome, Answer):
+        return outcome.status == 408 or (outcome.status >= 500 and outcome.status != 503)
+    return not outcome.connecting
 
 
 def is_final(cause: BaseException) -> bool:

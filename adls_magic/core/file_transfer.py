@@ -110,6 +110,7 @@ class FileTransfer(Transfer):
             return
         is_of_use = not isinstance(self.outcome.error, (SourceError, IntegrityError, ConflictError))
         if landing is not None and landing.front > 0 and is_of_use:
+            self.outcome.staged = landing.safe
             target.leave(landing.front, client)
             self.outcome.staged = landing.front
         else:
@@ -131,9 +132,10 @@ class FileTransfer(Transfer):
     def _md5(self) -> str | None:
         if not self._wants_md5 or self._reader is None:
             return None
-        if self._hashing is None:
-            return md5_of(self._reader, self._is_over)
-        self._hashing.join()
+        if self._hashing is not None:
+            self._hashing.join()
+        elif self._digest is None:
+            self._digest = md5_of(self._reader, self._is_over)
         if isinstance(self._digest, BaseException):
             raise self._digest
         return self._digest

@@ -42,6 +42,8 @@ class UploadOptions:
         Raises:
             OptionError: names the option.
         """
+        if self.if_exists not in ("refuse", "overwrite", "skip"):
+            raise OptionError("if_exists must be refuse, overwrite or skip.")
         if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
             raise OptionError(f"--workers must be between 1 and {MOST_WORKERS}.")
         if self.chunk_size is not None:

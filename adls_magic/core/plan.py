@@ -58,8 +58,10 @@ def plan_upload(size: int, chunk_size: int | None = None) -> UploadPlan:
     """Lay the grid for a file of `size` bytes; `chunk_size` is the user's wish, in bytes.
 
     Raises:
-        OptionError: the wish would break the service's limits.
+        OptionError: the wish, or the file, would break the service's limits.
     """
+    if size > MOST_PIECES * LARGEST_CHUNK:
+        raise OptionError("The source is larger than the largest possible file (190 TiB).")
     if chunk_size is None:
         return UploadPlan(size, _default_chunk(size))
     check_chunk_size(chunk_size)
@@ -95,8 +97,8 @@ def _round_up(length: int) -> int:
 def stream_chunk(position: int, chunk_size: int | None = None) -> int:
     """Return the length of the piece at `position` of a stream whose end is not known.
 
-    Grows fourfold with every 10,000 pieces, so that the largest possible file (190 TiB) stays
-    below 50,000 pieces. A size that the user chose stays as it is.
+    Grows fourfold with every 10,000 pieces: 50,000 pieces hold 26 TiB. A size that the user
+    chose stays as it is.
     """
     if chunk_size is not None:
         return chunk_size

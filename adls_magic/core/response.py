@@ -120,9 +120,9 @@ def _clock_skew(answer: Answer) -> float | None:
     """Seconds by which this machine's clock is ahead of the service's."""
     try:
         theirs = email.utils.parsedate_to_datetime(str(answer.headers.get("Date")))
-    except (ValueError, TypeError, IndexError):
+        return time.time() - theirs.timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return time.time() - theirs.timestamp()
 
 
 def parse_time(text: object) -> datetime.datetime:

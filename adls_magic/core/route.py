@@ -44,9 +44,6 @@ class Route:
         if proxy is None:
             session.close()
             return cls(tls, verify, {}, None)
-        # Sizes the pool for every thread that may send; a smaller one would drop connections.
-        session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=256))
-        session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=256))
         return cls(tls, verify, settings["proxies"], session)
 
 

@@ -124,7 +124,7 @@ class Run:
     def stopped(self) -> errors.UploadStopped:
         """Return what tells the user that Stop has worked, and what a rerun will find."""
         outcomes = [transfer.outcome for transfer in self._transfers]
-        arrived = sum(outcome.etag != "" and not outcome.skipped for outcome in outcomes)
+        arrived = sum(outcome.error is None and outcome.ended > 0 for outcome in outcomes)
         text = "Stopped; the target is unchanged."
         if len(outcomes) > 1:
             text = f"Stopped: {arrived} of {len(outcomes)} files have arrived, each whole."
@@ -143,7 +143,7 @@ class Run:
             return first
         text = f"{first}{staged_text(outcomes)}"
         if len(outcomes) > 1:
-            arrived = len(outcomes) - len(failed)
+            arrived = sum(outcome.error is None and outcome.ended > 0 for outcome in outcomes)
             text += f" ({len(failed)} of {len(outcomes)} files failed, {arrived} arrived.)"
         return type(first)(text, status=first.status, code=first.code, request_id=first.request_id)
 
@@ -172,7 +172,9 @@ class Run:
                 for transfer in left:
                     try:
                         transfer.leave(client)
-                    except (errors.AdlsError, Stopped):
+                    except errors.AdlsError:
+                        continue
+                    except Stopped:
                         return
 
             thread = threading.Thread(target=remove, name="adls-clean-up", daemon=True)

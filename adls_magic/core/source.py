@@ -67,12 +67,8 @@ class FileReader:
             self._fd = os.open(self._path, flags)
         except FileNotFoundError:
             raise SourceNotFoundError(f"There is no file {self._path}.") from None
-        except IsADirectoryError:
-            raise SourceError(_is_directory(self._path)) from None
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            hint = _is_directory(self._path) if self._path.is_dir() else ""
-            raise SourceError(hint or f"{self._path} cannot be read: {reason}.") from None
+        except (OSError, ValueError) as error:
+            raise SourceError(_unreadable(self._path, error)) from None
         self._stat = os.fstat(self._fd)
         if stat.S_ISDIR(self._stat.st_mode):
             os.close(self._fd)
@@ -81,9 +77,9 @@ class FileReader:
         self._lock = threading.Lock()  # only for platforms without positioned reads
 
     @property
-    def is_regular(self) -> bool:
-        """False for a pipe or device, whose size says nothing: read those as streams."""
-        return stat.S_ISREG(self._stat.st_mode)
+    def tells_its_size(self) -> bool:
+        """False for files of the kernel (/proc), which are longer than they say."""
+        return self.size > 0 or self._read_into(memoryview(bytearray(1)), 0) == 0
 
     def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
         """Yield the bytes in blocks of the calling thread's buffer.
@@ -153,6 +149,14 @@ class FileReader:
         """Close the file."""
         with contextlib.suppress(OSError):
             os.close(self._fd)
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> str:
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_dir():
+            return _is_directory(path)
+    reason = getattr(error, "strerror", None) or "this is no name of a file"
+    return f"{str(path)[:200]!r} cannot be read: {reason}."
 
 
 def _is_directory(path: Path) -> str:
@@ -263,17 +267,40 @@ def open_reader(source: Source) -> Reader | None:
     A `str` is a path. Pipes and devices are streams, whatever size they claim.
 
     Raises:
-        SourceError: the path cannot be read.
+        SourceError: the path cannot be read, or the source is nothing that gives bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return MemoryReader(source)
     if not isinstance(source, (str, os.PathLike)):
+        _check_stream(source)
+        return None
+    if _is_pipe(source):
         return None
     reader = FileReader(source)
-    if reader.is_regular:
+    if reader.tells_its_size:
         return reader
     reader.close()
     return None
+
+
+def _is_pipe(path: str | os.PathLike[str]) -> bool:
+    """True for a pipe or device; asked without opening it, which its writer would notice."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _check_stream(source: object) -> None:
+    if not (hasattr(source, "read") or isinstance(source, (Iterator, list, tuple))):
+        raise SourceError(_WRONG_SOURCE.format(type(source).__name__))
+
+
+_WRONG_SOURCE = (
+    "A {} is nothing that an upload can read: it takes a path, bytes, a file or an iterator of "
+    "bytes or text. To write a value in a format, use %adls_upload --var or %%adls_write."
+)
 
 
 def stream_of(source: Source) -> Iterator[bytes | bytearray | memoryview]:
@@ -286,20 +313,29 @@ def stream_of(source: Source) -> Iterator[bytes | bytearray | memoryview]:
         with Path(source).open("rb", buffering=0) as file:
             yield from stream_of(file)
         return
-    parts: Iterable[Any] = iter(source)
-    if hasattr(source, "read"):
-        read = source.read
-        parts = iter(lambda: read(BLOCK) or None, None)
-    for part in parts:
+    for part in _parts(source):
         if isinstance(part, str):
-            yield part.encode()
+            try:
+                yield part.encode()
+            except UnicodeEncodeError:
+                raise SourceError("The source gave text that is no Unicode.") from None
         elif isinstance(part, (bytes, bytearray, memoryview)):
             yield part
         else:
-            raise SourceError(
-                f"The source gave a {type(part).__name__}; an upload takes bytes or text. "
-                "To write a value in a format, use %adls_upload --var or %%adls_write."
-            )
+            raise SourceError(_WRONG_SOURCE.format(f"source of {type(part).__name__}"))
+
+
+def _parts(source: Any) -> Iterator[Any]:
+    if not hasattr(source, "read"):
+        yield from source
+        return
+    while True:
+        part = source.read(BLOCK)
+        if part is None:
+            raise SourceError("The source is a file that does not wait for its data.")
+        if len(part) == 0:
+            return
+        yield part
 
 
 def md5_of(reader: Reader, is_over: Callable[[], bool]) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from adls_magic.core import errors
@@ -21,6 +21,8 @@ from adls_magic.core.plan import UploadPlan
 from adls_magic.core.response import PathProperties
 from adls_magic.core.text import format_age, format_size
 from adls_magic.core.transport import Body
+
+Digest = Callable[[], str | None]  # base64 MD5 of the source, None when it is not wanted
 
 _MARK = "application/vnd.adls-magic.unfinished"
 _STALE = 60.0  # seconds after which another upload's unfinished, empty file may be taken over
@@ -117,7 +119,7 @@ class Target:
 
     # ------------------------------------------------------------------- direct
 
-    def put_whole(self, body: Body | None, content_md5: str | None) -> str | None:
+    def put_whole(self, body: Body | None, content_md5: Digest) -> str | None:
         """Write a file of one piece (None: empty) that is not there yet; return its etag.
 
         Returns None when something is there after all and `look` found nothing against
@@ -127,29 +129,38 @@ class Target:
             PathExistsError, ConflictError, SkippedError: as `look`.
         """
         mark = f"{_MARK}; of={self._fingerprint}"
-        try:
-            self._etag = self._client.create(
-                self.remote,
-                if_none_match="*",
-                content_type=self._wish.content_type if body is None else mark,
-                metadata=self._wish.metadata,
-            )
-        except errors.PathExistsError:
-            stub = self._client.find(self.remote)
-            if stub is None or stub.size > 0 or stub.content_type != mark:
-                self.look()
-                # A stale stub that `look` removed leaves the name free.
-                return None if self._existing else self.put_whole(body, content_md5)
-            # An earlier run of this very upload was cut off before its append.
-            self._etag = stub.etag
+        content_type = self._wish.content_type if body is None else mark
+        if not self._create_new(content_type, mark):
+            self.look()
+            # A stale stub that `look` removed leaves the name free.
+            if self._existing is not None or not self._create_new(content_type, mark):
+                return None
         self._is_ours = True
-        self._written = self.remote
         self._etag = self._fill(body, content_md5)
         self._is_ours = False
         return self._etag
 
-    def _fill(self, body: Body | None, content_md5: str | None) -> str:
+    def _create_new(self, content_type: str, mark: str) -> bool:
+        """Create the target, or take what this very upload left before its append was cut off."""
+        try:
+            self._etag = self._client.create(
+                self.remote,
+                if_none_match="*",
+                content_type=content_type,
+                metadata=self._wish.metadata,
+            )
+        except (errors.PathExistsError, errors.ConflictError) as error:
+            stub = self._client.find(self.remote)
+            if stub is None and isinstance(error, errors.ConflictError):
+                raise
+            if stub is None or stub.size > 0 or stub.content_type != mark:
+                return False
+            self._etag = stub.etag
+        return True
+
+    def _fill(self, body: Body | None, digest: Digest) -> str:
         """Put the only piece into the file just created and flush it; return its etag."""
+        content_md5 = digest()
         if body is None:
             return self._etag if content_md5 is None else self._flush(0, content_md5)
         if content_md5 is None:
@@ -294,7 +305,7 @@ class Target:
         self._is_ours = False
         return self._etag
 
-    def replace_whole(self, body: Body | None, content_md5: str | None) -> str:
+    def replace_whole(self, body: Body | None, content_md5: Digest) -> str:
         """Replace an existing file by one of a single piece (None: empty); return its etag."""
         self.open()
         self._etag = self._fill(body, content_md5)

@@ -102,6 +102,7 @@ class Transfer:
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, SkippedError):
             self.outcome.skipped = True
+            self._count(self._supply.size if self._supply is not None else 0)
             self.outcome.size, self.outcome.etag = error.existing.size, error.existing.etag
             self._state = State.DONE
         elif self._state not in (State.ABANDONING, State.DONE):
@@ -152,11 +153,12 @@ class Transfer:
         if taken is not None:
             reader, piece = taken
             body = PieceBody(reader, piece.position, piece.length, self._count, is_whole=True)
-        md5 = self._md5()
-        etag = target.put_whole(body, md5)
+        else:
+            self._check_source()
+        etag = target.put_whole(body, self._md5)
         if etag is None:
-            etag = target.replace_whole(body, md5)
-        self._finish(etag, md5)
+            etag = target.replace_whole(body, self._md5)
+        self._finish(etag, self._md5())
 
     def _commit(self) -> None:
         assert self._target is not None and self._supply is not None  # noqa: S101

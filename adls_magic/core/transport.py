@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import select
 import socket
 import threading
 import urllib.parse
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from adls_magic.core.errors import AdlsError, OptionError
 from adls_magic.core.route import Route
 
 CONNECT_TIMEOUT = 10.0  # seconds for TCP and TLS each
@@ -86,8 +89,12 @@ class Transport:
         self._stop = stop
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._route = Route.of(self._origin, self._host)
+        if self._route.session is not None:
+            from adls_magic.core.proxied import ProxyAdapter
+
+            self._route.session.mount(self._origin, ProxyAdapter(self._register))
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: Body | None
@@ -106,6 +113,10 @@ class Transport:
             exchange = lambda: self._direct(method, target, headers, body)  # noqa: E731
         try:
             return exchange()
+        except AdlsError:
+            # Of the body's source: not of the line, however much it is an OSError.
+            self._drop()
+            raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop()
             if self._stop.is_set():
@@ -128,7 +139,7 @@ class Transport:
     def close(self) -> None:
         """Close all connections. No request may be under way."""
         with self._lock:
-            sockets, self._sockets = self._sockets, set()
+            sockets, self._sockets = list(self._sockets), weakref.WeakSet()
         for sock in sockets:
             sock.close()
         self._local = threading.local()
@@ -141,6 +152,10 @@ class Transport:
         self, method: str, target: str, headers: Mapping[str, str], body: Body | None
     ) -> Answer:
         sock = getattr(self._local, "sock", None)
+        if sock is not None and _has_unread(sock):
+            # Closed by the service meanwhile, or holding what nobody asked for.
+            self._drop()
+            sock = None
         kept = sock is not None
         if sock is None:
             try:
@@ -226,10 +241,18 @@ class Transport:
         if not self._secure:
             return sock
         assert self._route.tls is not None  # noqa: S101 - Route.of makes one for https
-        secured = self._route.tls.wrap_socket(sock, server_hostname=self._host)
+        secured = self._route.tls.wrap_socket(
+            sock, server_hostname=self._host, do_handshake_on_connect=False
+        )
         with self._lock:
             self._sockets.discard(sock)
+        # Known before the handshake, so that `abort` can end it.
         self._register(secured)
+        try:
+            secured.do_handshake()
+        except BaseException:
+            self._forget(secured)
+            raise
         return secured
 
     def _register(self, sock: socket.socket) -> None:
@@ -288,5 +311,17 @@ def _head(method: str, target: str, host: str, headers: Mapping[str, str]) -> by
     lines += [f"{name}: {value}" for name, value in headers.items()]
     for line in lines:
         if "\r" in line or "\n" in line:
-            raise ValueError("a header or the request line holds a line break")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+            raise OptionError("A header cannot hold a line break.")
+    try:
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    except UnicodeEncodeError:
+        raise OptionError("A header can only hold Latin-1 characters.") from None
+
+
+def _has_unread(sock: socket.socket) -> bool:
+    """True when a kept connection has something to read, its end included."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

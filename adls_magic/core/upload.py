@@ -9,6 +9,7 @@ from dataclasses import replace
 from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.address import RemotePath
+from adls_magic.core.errors import UploadStopped
 from adls_magic.core.file_transfer import FileTransfer
 from adls_magic.core.job import UploadJob, UploadOptions, UploadResult
 from adls_magic.core.run import Run
@@ -95,9 +96,12 @@ def _upload_stream(
     account: Account, job: UploadJob, options: UploadOptions, progress: bool | None
 ) -> UploadResult:
     with open_writer(account, job.target, options, progress=progress) as writer:
-        if not writer.skipped:
-            for part in stream_of(job.source):
+        try:
+            for part in () if writer.skipped else stream_of(job.source):
                 writer.write(part)
+        except KeyboardInterrupt:
+            writer.abort()
+            raise UploadStopped("Stopped; the target is unchanged.") from None
     if writer.result is None:
         raise errors.AdlsError("The upload ended without a result.")
     return writer.result
@@ -146,6 +150,6 @@ def open_writer(
     run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
     try:
         return Writer(run, target)
-    except BaseException:
-        run.end(cut=True)
+    except BaseException as error:
+        run.__exit__(type(error))
         raise

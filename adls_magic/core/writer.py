@@ -41,6 +41,7 @@ class Writer:
         self.closed = False
         self.skipped = False
         self.result: UploadResult | None = None
+        self._failure: BaseException | None = None  # of a write; a close repeats it
         target = run.target(remote, f"stream|{os.urandom(8).hex()}")
         self._transfer = StreamTransfer(
             target, run.progress.count, stop=run.client.stop, digest=self._md5()
@@ -113,10 +114,10 @@ class Writer:
                 < max(2, self._run.concurrency.limit)
             )
         )
-        failure = self._run.failure()
-        if failure is not None:
+        self._failure = self._run.failure()
+        if self._failure is not None:
             self.abort()
-            raise failure from None
+            raise self._failure from None
         self._put_piece()
         self._piece = bytearray(self._chunk())
 
@@ -135,6 +136,8 @@ class Writer:
             UploadStopped: the user stopped; the target is unchanged.
         """
         if self.closed:
+            if self._failure is not None:
+                raise self._failure
             return
         self.closed = True
         transfer = self._transfer

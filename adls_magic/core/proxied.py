@@ -1,0 +1,40 @@
+"""Sending through a proxy: `requests` carries the traffic, sockets stay in our sight."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+
+
+class ProxyAdapter(HTTPAdapter):
+    """An adapter that tells of every socket it opens, so that a stop can reach them.
+
+    Args:
+        opened: called with each new socket, from the thread that opened it.
+        connections: how many are kept; more threads than that would drop connections.
+    """
+
+    def __init__(self, opened: Callable[[socket.socket], None], connections: int = 256) -> None:
+        super().__init__(pool_maxsize=connections, max_retries=0)
+        self._opened = opened
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """Return a pool whose connections tell of their sockets."""
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        if not getattr(pool.ConnectionCls, "is_watched", False):
+            pool.ConnectionCls = _watched(pool.ConnectionCls, self._opened)
+        return pool
+
+
+def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[Any]:
+    class Watched(base):  # type: ignore[misc]
+        is_watched = True
+
+        def connect(self) -> None:
+            super().connect()
+            opened(self.sock)
+
+    return Watched
