@@ -28,7 +28,8 @@ _COMMANDS = {
     ("%", "ls"): LS,
     ("%", "config"): CONFIG,
 }
-_SPECIAL = re.compile(r"([\s()\[\]{}?=|;:'#*\"^&$]|\\(?=[\s()\[\]{}?=|;:'#*\"^&$]))")
+_SPECIAL = re.compile(r"[\s()\[\]{}?=|;:'#*\"^&$\\]")  # as in `line`
+_ESCAPED = re.compile(r"([\s'\"#{}$]|\\(?=[\s()\[\]{}?=|;:'#*\"^&$\\]))")
 _PATIENCE = 1.0  # seconds that the lake has to answer
 _MOST = 500  # names offered
 _IDENTIFIER = "adls_magic"
@@ -226,4 +227,4 @@ def _as_written(text: str, word: Word) -> str:
     """Return a name as it has to stand on the line, going on in the user's own quoting."""
     if word.quote:
         return f"{word.quote}{text}"
-    return _SPECIAL.sub(r"\\\1", text)
+    return _ESCAPED.sub(r"\\\1", text)

@@ -1,0 +1,61 @@
+"""How a failure looks in IPython, whatever the traceback mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from adls_magic.core.errors import AdlsError
+
+Run = Callable[[str], Any]
+
+FAILURES = [
+    ("%adls_upload nothing.csv d/", "SourceNotFoundError: nothing.csv does not exist"),
+    ("%adls_ls", "ConfigurationError: No account is configured."),
+    ("%%adls_write x.txt\nprint(1)", "ConfigurationError: No account is configured."),
+    ("%adls_upload", "UsageError: %adls_upload: the following arguments are required"),
+    ("%adls_upload a.csv {typo}", "UsageError: typo is not defined"),
+    ("%adls_config --prompt --account a", "ConfigurationError: Nobody can be asked here."),
+]
+
+
+@pytest.mark.parametrize("mode", ["Context", "Verbose", "Minimal", "Plain"])
+@pytest.mark.parametrize(("cell", "said"), FAILURES)
+def test_an_error_is_a_line_or_two_and_fails_the_cell(
+    run: Run, shell: InteractiveShell, mode: str, cell: str, said: str
+) -> None:
+    run(f"%xmode {mode}")
+    ran = run(cell)
+    shown = f"{ran.out}{ran.err}".strip()
+    assert isinstance(ran.error, AdlsError) or type(ran.error) is UsageError
+    assert shown.startswith(said)
+    assert len(shown.splitlines()) <= 2
+
+
+def test_an_error_can_be_caught(run: Run) -> None:
+    ran = run(
+        "import adls_magic\n"
+        "try:\n"
+        "    get_ipython().run_line_magic('adls_upload', 'nothing.csv d/')\n"
+        "except adls_magic.AdlsError as error:\n"
+        "    print('caught', isinstance(error, FileNotFoundError))"
+    )
+    assert ran.line == "caught True"
+    assert ran.error is None
+
+
+@pytest.mark.parametrize("name", ["adls_upload", "adls_ls", "adls_config"])
+def test_help_is_the_question_mark_page(run: Run, shell: InteractiveShell, name: str) -> None:
+    page = run(f"%{name} --help").out.strip()
+    assert page == shell.object_inspect(f"%{name}")["docstring"].strip()
+    assert page.index(f"    %{name}") < page.index("usage:") < page.index("--help  ")
+
+
+def test_help_of_the_cell_magic(run: Run, shell: InteractiveShell) -> None:
+    page = run("%%adls_write --help\npass").out.strip()
+    assert page == shell.object_inspect("%%adls_write")["docstring"].strip()
+    assert "%%adls_write 2026/11/top.csv" in page

@@ -1,0 +1,113 @@
+"""%%adls_write as a magic: its options, its target, its line at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from adls_magic.core.errors import CellError, ConflictError, PathError, PathExistsError
+from adls_magic.lake import LocalLake
+
+pytestmark = pytest.mark.usefixtures("lake")
+
+Run = Callable[[str], Any]
+Stored = Callable[[], dict[str, bytes]]
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "path", "content"),
+    [
+        ("d/x.txt", "print('é', end='')", "d/x.txt", "é".encode()),
+        ("d/x.csv", "import pandas as pd\npd.DataFrame({'a': [1]})", "d/x.csv", b"a\n1\n"),
+        ("d/x.json", "{'a': 1}", "d/x.json", b'{"a": 1}\n'),
+        ("d/x", "b'\\x00\\x01'", "d/x", b"\x00\x01"),
+        ("x.dat --format csv", "[{'a': 1}]", "x.dat", b"a\n1\n"),
+        ("x.dat --format .CSV", "[{'a': 1}]", "x.dat", b"a\n1\n"),
+        ("x.py --from source", "print(1)\nprint(2)\n", "x.py", b"print(1)\nprint(2)\n"),
+        ("x.txt --from stdout", "print('out')\n5", "x.txt", b"out\n"),
+        ("x.txt --from result", "print('out')\n'value'", "x.txt", b"value"),
+        ("x.txt --allow-empty", "x = 1", "x.txt", b""),
+        ("'d e/ü.txt'  # why", "print(1)", "d e/ü.txt", b"1\n"),
+    ],
+)
+def test_what_is_written(
+    run: Run, stored: Stored, line: str, body: str, path: str, content: bytes
+) -> None:
+    ran = run(f"%%adls_write {line}\n{body}")
+    assert ran.error is None
+    written = stored()
+    assert list(written) == [path]
+    if path.endswith(".json"):
+        assert written[path].split() == content.split()
+    else:
+        assert written[path] == content
+
+
+def test_the_line_at_the_end_says_what_was_written(run: Run, lake: LocalLake) -> None:
+    ran = run("%%adls_write d/x.csv\nimport pandas as pd\npd.DataFrame({'a': [1, 2, 3]})")
+    assert re.fullmatch(
+        rf"Wrote 8 B to {lake.url}/lake/d/x\.csv in .* s \[DataFrame, 3 rows.*, csv\]", ran.line
+    )
+
+
+def test_an_existing_file_is_refused_before_the_cell_runs(run: Run, stored: Stored) -> None:
+    run("%%adls_write x.txt\nprint(1)")
+    ran = run("%%adls_write x.txt\nran = True\nprint(2)")
+    assert isinstance(ran.error, PathExistsError)
+    assert run("ran").error is not None
+    ran = run("%%adls_write x.txt --skip-existing\nran = True\nprint(2)")
+    assert ran.line.endswith("x.txt: it exists, so the cell was not run")
+    assert run("ran").error is not None
+    assert stored() == {"x.txt": b"1\n"}
+    assert run("%%adls_write x.txt --overwrite\nran = True\nprint(2)").error is None
+    assert stored() == {"x.txt": b"2\n"}
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "error", "said"),
+    [
+        ("there", "print(1)", ConflictError, "is a directory"),
+        ("there/", "print(1)", PathError, "needs a file name"),
+        ("/", "print(1)", PathError, "needs a file name"),
+        ("new.txt", "1/0", CellError, "ZeroDivisionError"),
+        ("new.txt", "x = 1", CellError, "--allow-empty"),
+        ("there/old.txt --overwrite", "print('half'); 1/0", CellError, "ZeroDivisionError"),
+        ("", "print(1)", UsageError, "required: DEST"),
+        ("a b", "print(1)", UsageError, "1 word too many"),
+        ("new.txt --from nowhere", "print(1)", UsageError, "must be one of auto"),
+        ("{missing}.txt", "print(1)", UsageError, "missing is not defined"),
+        ("new.txt --append", "print(1)", UsageError, "no option --append"),
+    ],
+)
+def test_bad_input_leaves_everything_as_it_was(
+    run: Run, stored: Stored, line: str, body: str, error: type[BaseException], said: str
+) -> None:
+    run("%%adls_write there/old.txt\nprint('old')")
+    ran = run(f"%%adls_write {line}\n{body}")
+    assert isinstance(ran.error, error)
+    assert said in str(ran.error)
+    assert stored() == {"there/old.txt": b"old\n"}
+
+
+def test_as_a_line_magic_it_points_to_the_cell_magic(run: Run) -> None:
+    ran = run("%adls_write x.txt")
+    assert type(ran.error) is UsageError
+    assert "%%adls_write" in str(ran.error)
+
+
+def test_out_and_quiet(run: Run, shell: InteractiveShell, stored: Stored) -> None:
+    ran = run("%%adls_write x.txt -q -o result\nprint('hidden')")
+    assert (ran.out, ran.err) == ("", "")
+    assert shell.user_ns["result"].size == 7
+    assert stored() == {"x.txt": b"hidden\n"}
+
+
+def test_tee_shows_what_is_written(run: Run, stored: Stored) -> None:
+    ran = run("%%adls_write x.txt --tee\nprint('shown')")
+    assert ran.out.startswith("shown\nWrote 6 B")
+    assert stored() == {"x.txt": b"shown\n"}
