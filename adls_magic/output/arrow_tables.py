@@ -92,8 +92,8 @@ def _writers(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]
     return {
         ".csv": lambda stream, options: _write_csv(stream, schema, batches, options, ","),
         ".tsv": lambda stream, options: _write_csv(stream, schema, batches, options, "\t"),
-        ".json": lambda stream, options: _write_json(stream, batches, options, ".json"),
-        ".jsonl": lambda stream, options: _write_json(stream, batches, options, ".jsonl"),
+        ".json": lambda stream, options: _write_json(stream, schema, batches, options, ".json"),
+        ".jsonl": lambda stream, options: _write_json(stream, schema, batches, options, ".jsonl"),
         ".parquet": lambda stream, options: _write_parquet(stream, schema, batches, options),
         ".feather": lambda stream, options: _write_feather(stream, schema, batches, options),
         ".xlsx": needs(excel, "openpyxl"),
@@ -106,10 +106,13 @@ def _write_csv(
     stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, separator: str
 ) -> None:
     module = importlib.import_module("pyarrow.csv")
-    chosen = module.WriteOptions(
-        **{"delimiter": separator, "quoting_style": "needed", **options}  # type: ignore[arg-type, unused-ignore]
-    )
-    with module.CSVWriter(stream, schema, write_options=chosen) as writer:
+    chosen = {"delimiter": separator, "quoting_style": "needed", **options}
+    header = chosen.pop("include_header", True)
+    # pyarrow quotes every name of the header, so that is written here.
+    settings = module.WriteOptions(include_header=False, **chosen)
+    if header:
+        rows.write_csv(stream, schema.names, (), separator=str(chosen["delimiter"]))
+    with module.CSVWriter(stream, schema, write_options=settings) as writer:
         for batch in batches:
             writer.write(batch)
 
@@ -144,15 +147,17 @@ def _write_feather(stream: BinaryIO, schema: Any, batches: Iterable[Any], option
             writer.write_batch(batch)
 
 
-def _dicts(batches: Iterable[Any]) -> Iterator[object]:
-    return (row for batch in batches for row in batch.to_pylist())
+def _dicts(schema: Any, batches: Iterable[Any]) -> Iterator[object]:
+    return (dict(zip(schema.names, row, strict=True)) for row in _cells(batches))
 
 
-def _write_json(stream: BinaryIO, batches: Iterable[Any], options: Options, extension: str) -> None:
+def _write_json(
+    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, extension: str
+) -> None:
     if extension == ".json":
-        plain_data.write_json_array(stream, _dicts(batches), options)
+        plain_data.write_json_array(stream, _dicts(schema, batches), options)
     else:
-        plain_data.write_json_lines(stream, _dicts(batches), options)
+        plain_data.write_json_lines(stream, _dicts(schema, batches), options)
 
 
 def _cells(batches: Iterable[Any]) -> Iterator[tuple[object, ...]]:

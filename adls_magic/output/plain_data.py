@@ -57,13 +57,11 @@ def forms_of_items(first: object, items: Watched) -> Forms:
 
 def write_json_array(stream: BinaryIO, items: Iterable[object], options: Options) -> None:
     """Write the items as one JSON array, an item a line."""
-    encoder = _encoder(options)
+    encode = _encoder(options).encode
     with text_over(stream) as text:
         text.write("[")
         for number, item in enumerate(items):
-            text.write(",\n" if number else "\n")
-            for part in encoder.iterencode(item):
-                text.write(part)
+            text.write((",\n" if number else "\n") + encode(item))
         text.write("\n]\n")
 
 
@@ -81,9 +79,8 @@ def _count(number: int, noun: str) -> str:
 
 def _json_writers(value: object, lines: Iterable[object]) -> dict[str, Writer | Missing]:
     def write_json(stream: BinaryIO, options: Options) -> None:
-        encoder = _encoder(options)
         with text_over(stream) as text:
-            for part in encoder.iterencode(value):
+            for part in _json_parts(value, options):
                 text.write(part)
             text.write("\n")
 
@@ -91,6 +88,28 @@ def _json_writers(value: object, lines: Iterable[object]) -> dict[str, Writer | 
         ".json": write_json,
         ".jsonl": lambda stream, options: write_json_lines(stream, lines, options),
     }
+
+
+def _json_parts(value: object, options: Options) -> Iterator[str]:
+    """The JSON of a value in pieces, as `json.dumps` would write it.
+
+    Each item of the outermost list or dict is encoded at once, which the fast encoder does; in
+    pieces the standard library only has a slow one.
+    """
+    encoder = _encoder(options)
+    if not value or options.keys() - {"allow_nan", "ensure_ascii", "separators"}:
+        yield from encoder.iterencode(value)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield (encoder.item_separator if number else "[") + encoder.encode(item)
+        yield "]"
+    elif isinstance(value, dict):
+        for number, (name, item) in enumerate(value.items()):
+            inner = encoder.encode({name: item})[1:-1]
+            yield (encoder.item_separator if number else "{") + inner
+        yield "}"
+    else:
+        yield encoder.encode(value)
 
 
 def _encoder(options: Options) -> json.JSONEncoder:
@@ -110,8 +129,8 @@ def _simpler(value: Any) -> object:
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Set | range | collections.deque | _VIEWS):
-        return list(value)
+    if isinstance(value, (Set, range, collections.deque, *_VIEWS)):
+        return list(cast(Iterable[object], value))
     if callable(method := getattr(value, "tolist", None)):
         return method()
     raise TypeError(f"{type(value).__name__} has no form in JSON")

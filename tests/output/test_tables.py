@@ -1,0 +1,209 @@
+"""Every table format is read back by the library that wrote it and compared."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from adls_magic import output
+from adls_magic.core.errors import OutputError, PermissionDeniedError
+
+from .streams import Written, written
+
+PLAIN = pd.DataFrame(
+    {"n": [1, 2, 3], "x": [0.1, -2.5, 1e-20], "s": ["a", 'quote " , and\nline', "ü€😀"]}
+)
+POLARS = pl.DataFrame(PLAIN.to_dict("list"))
+ARROW = pa.Table.from_pandas(PLAIN, preserve_index=False)
+TABLES = ["pandas", "polars", "lazy", "arrow", "reader", "batch", "pieces", "arrow stream"]
+
+
+class OnlyStream:
+    """Stands for duckdb's relations, ibis' tables and the like."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return ARROW.__arrow_c_stream__(requested_schema)
+
+
+def table(kind: str) -> Any:
+    pieces = (PLAIN.iloc[start : start + 1] for start in range(len(PLAIN)))
+    return {
+        "pandas": lambda: PLAIN.copy(),
+        "polars": lambda: POLARS,
+        "lazy": lambda: POLARS.lazy(),
+        "arrow": lambda: ARROW,
+        "reader": lambda: ARROW.to_reader(max_chunksize=1),
+        "batch": lambda: ARROW.to_batches()[0],
+        "pieces": lambda: pieces,
+        "arrow stream": OnlyStream,
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("extension", [".csv", ".tsv"])
+def test_csv_and_tsv(kind: str, extension: str) -> None:
+    data = written(table(kind), extension)
+    back = pd.read_csv(io.BytesIO(data), sep="," if extension == ".csv" else "\t")
+    pd.testing.assert_frame_equal(back, PLAIN, check_exact=True)
+    assert b"\r" not in data
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_parquet(kind: str) -> None:
+    back = pd.read_parquet(io.BytesIO(written(table(kind), ".parquet")))
+    pd.testing.assert_frame_equal(back, PLAIN, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_feather(kind: str) -> None:
+    back = pd.read_feather(io.BytesIO(written(table(kind), ".feather")))
+    pd.testing.assert_frame_equal(back, PLAIN, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_json_and_json_lines(kind: str) -> None:
+    expected = PLAIN.to_dict("records")
+    assert json.loads(written(table(kind), ".json")) == expected
+    lines = written(table(kind), ".jsonl").decode().splitlines()
+    assert [json.loads(line) for line in lines] == expected
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_html_holds_every_row_and_escapes(kind: str) -> None:
+    page = written(table(kind), ".html").decode()
+    assert page.count("<tr>") == len(PLAIN) + 1
+    assert "&quot; , and" in page
+    assert "ü€😀" in page
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_markdown_has_a_line_for_every_row(kind: str) -> None:
+    lines = written(table(kind), ".md").decode().splitlines()
+    assert lines[:2] == ["| n | x | s |", "| --- | --- | --- |"]
+    assert lines[3] == '| 2 | -2.5 | quote " , and<br>line |'
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+def test_xlsx(kind: str) -> None:
+    pytest.importorskip("openpyxl")
+    back = pd.read_excel(io.BytesIO(written(table(kind), ".xlsx")))
+    pd.testing.assert_frame_equal(back, PLAIN)
+
+
+def test_xlsx_without_its_package_says_which() -> None:
+    try:
+        import openpyxl  # noqa: F401
+    except ImportError:
+        with pytest.raises(OutputError, match="pip install openpyxl"):
+            output.plan(PLAIN, ".xlsx")
+
+
+@pytest.mark.parametrize(
+    ("frame", "columns"),
+    [
+        (PLAIN, ["n", "x", "s"]),
+        (PLAIN.sort_values("n", ascending=False), ["n", "x", "s"]),
+        (PLAIN.nlargest(2, "x"), ["n", "x", "s"]),
+        (PLAIN.set_index("n"), ["n", "x", "s"]),
+        (PLAIN.set_index(["n", "s"]), ["n", "s", "x"]),
+        (PLAIN.set_axis(["p", "q", "r"]), ["Unnamed: 0", "n", "x", "s"]),
+        (pd.Series([1, 2]), ["value"]),
+        (pd.Series({2019: 5, 2020: 6}, name="sales"), ["Unnamed: 0", "sales"]),
+    ],
+)
+def test_the_index_is_written_unless_it_is_row_numbers(frame: Any, columns: list[str]) -> None:
+    assert list(pd.read_csv(io.BytesIO(written(frame, ".csv")))) == columns
+
+
+def test_an_index_that_says_something_survives_every_format() -> None:
+    frame = PLAIN.set_index("s")
+    for extension in (".json", ".jsonl", ".html", ".md", ".feather"):
+        assert "ü€😀".encode() in written(frame, extension), extension
+    back = pd.read_parquet(io.BytesIO(written(frame, ".parquet")))
+    pd.testing.assert_frame_equal(back, frame)
+
+
+def test_options_go_through() -> None:
+    assert written(PLAIN, ".csv", index=True, sep=";").startswith(b";n;x;s\n")
+    assert json.loads(written(PLAIN, ".json", orient="split"))["columns"] == ["n", "x", "s"]
+    assert written(POLARS, ".csv", separator=";").startswith(b"n;x;s\n")
+    assert written(ARROW, ".csv", include_header=False).startswith(b"1,0.1,")
+    packed = written(PLAIN, ".parquet", compression="gzip")
+    metadata = pyarrow.parquet.ParquetFile(io.BytesIO(packed)).metadata
+    assert metadata.row_group(0).column(0).compression == "GZIP"
+
+
+def test_an_unknown_option_is_an_error_that_sends_nothing() -> None:
+    for value in (PLAIN, POLARS, ARROW):
+        stream = Written()
+        with pytest.raises(OutputError, match="no_such"):
+            output.plan(value, ".csv", options={"no_such": 1}).write(stream)
+        assert stream.data == b""
+
+
+def test_dates_and_missing_values_in_json() -> None:
+    frame = pd.DataFrame({"d": pd.to_datetime(["2026-11-01"]), "m": [None], "f": [0.1 + 0.2]})
+    row = json.loads(written(frame, ".json"))[0]
+    assert row["d"].startswith("2026-11-01T00:00:00")
+    assert row["m"] is None
+    assert row["f"] == 0.3
+
+
+@pytest.mark.parametrize("extension", [".csv", ".jsonl", ".json", ".feather", ".parquet"])
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_large_frames_are_written_in_pieces(kind: Any, extension: str) -> None:
+    numbers = np.random.default_rng(1).random(110_000)
+    stream = Written()
+    output.plan(kind({"n": numbers, "m": numbers}), extension).write(stream)
+    assert max(map(len, stream.pieces)) < 0.7 * len(stream.data)
+
+
+def test_pieces_of_pandas_own_reader() -> None:
+    text = "a,b\n" + "".join(f"{n},{n * n}\n" for n in range(100))
+    reader = pd.read_csv(io.StringIO(text), chunksize=10)
+    assert written(reader, ".csv").decode() == text
+
+
+def test_a_generator_of_frames_is_read_while_it_is_written() -> None:
+    stream = Written()
+    progress: list[int] = []
+
+    def pieces() -> Iterator[pd.DataFrame]:
+        for _ in range(3):
+            progress.append(stream.tell())
+            yield pd.DataFrame({"n": np.random.default_rng(1).random(200_000)})
+
+    output.plan(pieces(), ".feather").write(stream)
+    assert progress[0] == 0 < progress[1] < progress[2]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("extension", [".csv", ".parquet", ".jsonl", ".feather"])
+def test_a_refusal_of_the_lake_is_not_disguised(kind: str, extension: str) -> None:
+    error = PermissionDeniedError("no right to write")
+    encoding = output.plan(table(kind), extension)
+    with pytest.raises(PermissionDeniedError):
+        encoding.write(Written(fails_after=0, error=error))
+
+
+def test_a_frame_is_no_picture() -> None:
+    with pytest.raises(OutputError) as raised:
+        output.plan(PLAIN, ".png")
+    assert str(raised.value).startswith("a DataFrame cannot be written as .png; it can be csv, tsv")
+
+
+def test_descriptions() -> None:
+    assert output.plan(PLAIN, ".csv").description == "DataFrame, 3 rows, csv"
+    assert output.plan(POLARS[:1], ".parquet").description == "DataFrame, 1 row, parquet"
+    assert output.plan(POLARS.lazy(), ".csv.gz").description == "LazyFrame, csv, gz"

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime
+import decimal
+import io
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import matplotlib.figure
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from IPython.display import HTML, JSON, SVG, Latex, Markdown
+from PIL import Image
+
+from adls_magic import output
+from adls_magic.core.errors import OutputError
+
+from .streams import Written, written
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc"), inner, max_size=4),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: Any
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.text("abc"), JSON_VALUES) | st.lists(JSON_VALUES))
+def test_json_comes_back_as_it_was(value: object) -> None:
+    data = written(value, ".json").decode()
+    assert data == json.dumps(value, ensure_ascii=False) + "\n"
+    assert json.loads(data) == value
+
+
+@settings(max_examples=50)
+@given(st.lists(JSON_VALUES, min_size=1))
+def test_json_lines_have_a_line_for_each_item(items: list[object]) -> None:
+    lines = written(items, ".jsonl").decode().split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line) for line in lines] == items
+
+
+def test_json_of_what_python_has_and_json_has_not() -> None:
+    value = {
+        "date": datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC),
+        "path": Path("a/b"),
+        "decimal": decimal.Decimal("1.10"),
+        "point": Point(1, np.float64(2.5)),
+        "array": np.arange(3),
+        "set": {1},
+        "unicode": "ü",
+    }
+    data = written(value, ".json")
+    assert json.loads(data) == {
+        "date": "2026-11-01T12:00:00+00:00",
+        "path": str(Path("a/b")),
+        "decimal": "1.10",
+        "point": {"x": 1, "y": 2.5},
+        "array": [0, 1, 2],
+        "set": [1],
+        "unicode": "ü",
+    }
+    assert "ü".encode() in data
+    assert json.loads(written(Point(1, 2), ".json")) == {"x": 1, "y": 2}
+
+
+def test_nan_is_refused_unless_it_is_wanted() -> None:
+    stream = Written()
+    with pytest.raises(OutputError, match="float values are not JSON compliant"):
+        output.plan({"x": math.nan}, ".json").write(stream)
+    assert stream.data == b""
+    assert written({"x": math.nan}, ".json", allow_nan=True) == b'{"x": NaN}\n'
+    assert written({"x": 1}, ".json", indent=1) == b'{\n "x": 1\n}\n'
+
+
+def test_what_json_cannot_hold_is_named() -> None:
+    with pytest.raises(OutputError, match="object has no form in JSON"):
+        written([object()], ".json")
+
+
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": 'say "hi",\nthen go'}]
+
+
+@pytest.mark.parametrize("make", [list, iter, tuple])
+def test_rows_of_dicts_as_csv(make: Any) -> None:
+    data = written(make(ROWS), ".csv").decode()
+    assert list(csv.DictReader(io.StringIO(data, newline=""))) == [
+        {"a": "1", "b": "x"},
+        {"a": "2", "b": 'say "hi",\nthen go'},
+    ]
+
+
+def test_rows_of_other_kinds_as_csv() -> None:
+    assert written([[1, 2], (3, 4)], ".csv") == b"1,2\n3,4\n"
+    assert written([Point(1, 2)], ".tsv") == b"x\ty\n1\t2\n"
+    assert written(iter([Pair(1, "r"), Pair(2, "s")]), ".csv") == b"left,right\n1,r\n2,s\n"
+    assert written([{"a": 1}, {"b": 2}], ".csv") == b"a,b\n1,\n,2\n"
+
+
+def test_a_late_column_of_an_iterator_is_an_error() -> None:
+    with pytest.raises(OutputError, match="the column 'b', which the first one lacks"):
+        written(iter([{"a": 1}, {"b": 2}]), ".csv")
+
+
+def test_an_iterator_of_rows_is_no_parquet() -> None:
+    with pytest.raises(OutputError, match=r"a generator cannot .*it can be csv, tsv, json, jsonl$"):
+        output.plan((row for row in ROWS), ".parquet")
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(6.0).reshape(2, 3) / 7, np.array([1, 2, 3]), np.array(["a", "b"])]
+)
+def test_arrays(array: Any) -> None:
+    np.testing.assert_array_equal(np.load(io.BytesIO(written(array, ".npy"))), array)
+    packed = np.load(io.BytesIO(written(array, ".npz")))
+    np.testing.assert_array_equal(packed["arr_0"], array)
+    assert json.loads(written(array, ".json")) == array.tolist()
+    back = np.loadtxt(io.BytesIO(written(array, ".csv")), delimiter=",", dtype=array.dtype)
+    np.testing.assert_array_equal(back, array)
+    assert written(array, ".txt").count(b"\n") == len(array)
+
+
+def test_arrays_of_special_kinds() -> None:
+    structured = np.array([(1, 2.5)], dtype=[("n", int), ("x", float)])
+    assert written(structured, ".csv") == b"n,x\n1,2.5\n"
+    named = np.load(io.BytesIO(written({"a": np.arange(2), "b": np.ones(1)}, ".npz")))
+    assert sorted(named) == ["a", "b"]
+    with pytest.raises(OutputError, match=r"cannot be written as \.npy"):
+        output.plan(np.array([object()]), ".npy")
+    with pytest.raises(OutputError, match=r"cannot be written as \.csv; it can be .*npy"):
+        output.plan(np.zeros((2, 2, 2)), ".csv")
+
+
+def figure() -> mpl.figure.Figure:
+    drawn = mpl.figure.Figure()
+    drawn.subplots().plot([1, 2, 3])
+    return drawn
+
+
+MAGIC = {
+    ".png": b"\x89PNG\r\n",
+    ".jpg": b"\xff\xd8\xff",
+    ".pdf": b"%PDF-",
+    ".svg": b"<?xml",
+    ".html": b'<img src="data:image/png;base64,',
+    ".tiff": b"II*\x00",
+    ".webp": b"RIFF",
+}
+
+
+@pytest.mark.parametrize("extension", MAGIC)
+def test_figures(extension: str) -> None:
+    assert written(figure(), extension).startswith(MAGIC[extension])
+
+
+def test_parts_of_a_figure_stand_for_it() -> None:
+    drawn = mpl.figure.Figure()
+    both = drawn.subplots(1, 2)
+    lines = both[0].plot([1, 2])
+    bars = both[1].hist([1, 1, 2])
+    for part in (both[0], both, lines, lines[0], bars, (drawn, both), both[0].set_title("x")):
+        assert written(part, ".png").startswith(MAGIC[".png"])
+        assert output.plan(part, ".png").description == "Figure, png"
+
+
+def test_options_of_a_figure() -> None:
+    small, large = (written(figure(), ".png", dpi=dpi) for dpi in (20, 200))
+    assert Image.open(io.BytesIO(small)).width * 5 < Image.open(io.BytesIO(large)).width
+
+
+def test_a_misfit_names_the_value_and_what_it_can_be() -> None:
+    with pytest.raises(OutputError) as raised:
+        output.plan(figure(), ".csv")
+    message = str(raised.value)
+    assert message.startswith("a Figure cannot be written as .csv; it can be png, svg, jpg, pdf")
+    for name in message.rpartition("it can be ")[2].split(", "):
+        assert written(figure(), f".{name}"), name
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_images_offer_only_what_they_can_be(mode: str) -> None:
+    image = Image.new(mode, (4, 3))
+    back = Image.open(io.BytesIO(written(image, ".png")))
+    assert (back.size, back.mode) == ((4, 3), mode)
+    with pytest.raises(OutputError) as raised:
+        output.plan(image, ".csv")
+    offers = str(raised.value).rpartition("it can be ")[2].split(", ")
+    assert ("jpg" in offers) == (mode in ("RGB", "L"))
+    for name in offers:
+        assert written(image, f".{name}"), name
+
+
+class Chart:
+    """Shows itself as Vega's charts do."""
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        return {"application/vnd.vegalite.v5+json": {"mark": "bar"}, "text/plain": "Chart"}
+
+    def to_html(self) -> str:
+        return "<html>chart</html>"
+
+
+class Formula:
+    def _repr_latex_(self) -> str:
+        return "$x^2$"
+
+    def _repr_png_(self) -> bytes:
+        return MAGIC[".png"]
+
+
+@pytest.mark.parametrize(
+    ("value", "extension", "expected"),
+    [
+        (HTML("<b>x</b>"), ".html", b"<b>x</b>\n"),
+        (Markdown("# x"), ".md", b"# x\n"),
+        (Latex("$x$"), ".tex", b"$x$\n"),
+        (JSON({"a": 1}), ".json", b'{"a": 1}\n'),
+        (SVG("<svg xmlns='http://www.w3.org/2000/svg'/>"), ".svg", b"<svg"),
+        (Chart(), ".json", b'{"mark": "bar"}\n'),
+        (Chart(), ".html", b"<html>chart</html>\n"),
+        (Chart(), ".txt", b"<"),
+        (Formula(), ".tex", b"$x^2$\n"),
+        (Formula(), ".png", MAGIC[".png"]),
+    ],
+)
+def test_rich_display(value: object, extension: str, expected: bytes) -> None:
+    assert written(value, extension).startswith(expected)
+
+
+def test_the_offers_for_a_rich_display_are_what_it_has() -> None:
+    with pytest.raises(OutputError, match=r"a Formula cannot .*; it can be png, tex, txt$"):
+        output.plan(Formula(), ".pdf")
+
+
+@pytest.mark.parametrize("value", [7, 2.5, {"a": 1}, ValueError("x")])
+@pytest.mark.parametrize("extension", [".txt", ".log", ".py", ""])
+def test_plain_text_holds_what_a_notebook_shows(value: object, extension: str) -> None:
+    assert written(value, extension).decode().rstrip() == repr(value)
+
+
+def test_a_figure_is_no_text() -> None:
+    with pytest.raises(OutputError, match=r"a Figure cannot be written as \.txt"):
+        output.plan(figure(), ".txt")
+
+
+def test_pickle_only_when_asked_by_name() -> None:
+    value = {"a": (1, {2})}
+    assert pickle.loads(written(value, ".pkl")) == value
+    with pytest.raises(OutputError, match=r"failed: .*[Pp]ickle"):
+        written(lambda: 1, ".pkl")
+
+
+def test_options_where_there_are_none() -> None:
+    for value, extension in ((b"x", ".bin"), ([[1]], ".csv"), (7, ".txt")):
+        with pytest.raises(OutputError, match="takes no option 'index'"):
+            written(value, extension, index=False)
