@@ -11,6 +11,7 @@ from adls_magic.core.account import Account
 from adls_magic.core.address import RemotePath
 from adls_magic.core.errors import UploadStopped
 from adls_magic.core.file_transfer import FileTransfer
+from adls_magic.core.filesystem_hint import filesystem_hint
 from adls_magic.core.job import UploadJob, UploadOptions, UploadResult
 from adls_magic.core.run import Run
 from adls_magic.core.source import open_reader, stream_of
@@ -50,7 +51,10 @@ def upload_all(
     if total is None:
         return [_upload_stream(account, jobs[0], options, progress)]
     label = jobs[0].target.name if len(jobs) == 1 else f"{len(jobs)} files"
-    with Run(account, options, progress=progress, label=label) as run:
+    with (
+        filesystem_hint(account),
+        Run(account, options, progress=progress, label=label) as run,
+    ):
         if len(jobs) > 1 and options.if_exists == "refuse":
             _refuse_existing(run, jobs)
         transfers = [
@@ -148,8 +152,9 @@ def open_writer(
         PathExistsError: a file is there and was not to be replaced.
     """
     run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
-    try:
-        return Writer(run, target)
-    except BaseException as error:
-        run.__exit__(type(error))
-        raise
+    with filesystem_hint(account):
+        try:
+            return Writer(run, target)
+        except BaseException as error:
+            run.__exit__(type(error))
+            raise

@@ -52,7 +52,6 @@ class Writer:
         except SkippedError as skipped:
             self.skipped = True
             self._transfer.skip(skipped)
-        run.progress.expect(None)
 
     def _md5(self) -> Callable[[], str] | None:
         digest = self._digest
@@ -106,6 +105,8 @@ class Writer:
 
     def _hand_over(self) -> None:
         """Give the full piece to the workers, once few enough are under way."""
+        if self._position == 0:
+            self._run.progress.expect(None)
         transfer = self._transfer
         self._run.wait(
             lambda: (
