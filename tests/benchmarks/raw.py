@@ -43,9 +43,9 @@ class Connection:
         else:
             connected.sendall(head)
             connected.sendall(body)
-        answer = connected.recv(65536)  # a short head without a body: always one piece
+        answer = connected.recv(65536)  # short, and sent in one piece
         if not answer.startswith(b"HTTP/1.1 20"):
-            raise OSError(answer[:200])
+            raise OSError(answer.decode())
 
     def _connect(self) -> socket.socket:
         plain = socket.create_connection(self._address)

@@ -494,19 +494,24 @@ static bool is_blob_api(const struct request *q) {
 // ------------------------------------------------------------------------------- answers
 
 struct text { char *p; size_t n, room; };
+static void put_bytes(struct text *t, const char *from, size_t n) {
+    if (!n) return;
+    if (t->n + n + 1 > t->room) {
+        t->room = 2 * t->room + n + 4096;
+        t->p = realloc(t->p, t->room);
+    }
+    memcpy(t->p + t->n, from, n);
+    t->n += n;
+    t->p[t->n] = 0;
+}
 static void put(struct text *t, const char *format, ...) {
+    char piece[8192];
     va_list arguments;
     va_start(arguments, format);
-    char piece[8192];
     int n = vsnprintf(piece, sizeof piece, format, arguments);
     va_end(arguments);
     if (n < 0 || (size_t)n >= sizeof piece) abort();
-    if (t->n + (size_t)n + 1 > t->room) {
-        t->room = 2 * t->room + (size_t)n + 4096;
-        t->p = realloc(t->p, t->room);
-    }
-    memcpy(t->p + t->n, piece, (size_t)n + 1);
-    t->n += (size_t)n;
+    put_bytes(t, piece, (size_t)n);
 }
 static void put_json_text(struct text *t, const char *s) {
     put(t, "\"");
@@ -576,8 +581,8 @@ static bool respond(struct connection *c, const struct request *q, struct answer
     }
     if (a->status < 300) put(&t, "x-ms-request-server-encrypted: true\r\n");
     put(&t, "%s%s\r\n", a->headers.n ? a->headers.p : "", q->wants_close ? "Connection: close\r\n" : "");
+    if (!head) put_bytes(&t, a->body.p, a->body.n);
     bool ok = transmit(c, t.p, t.n);
-    if (ok && !head && a->body.n) ok = transmit(c, a->body.p, a->body.n);
     free(t.p);
     return ok;
 }
