@@ -14,7 +14,7 @@ from adls_magic.core.identity import (
     token_source,
 )
 from adls_magic.core.levels import Credential, Found, FoundSecret, Level, Stated, read_level
-from adls_magic.core.pasted import clean, kind_of
+from adls_magic.core.pasted import as_secret, clean, kind_of
 from adls_magic.core.secret import Secret
 
 AUTHS = ("auto", "key", "sas", "connection-string", "identity", "anonymous")
@@ -149,6 +149,7 @@ def _take_credential(options: AccountOptions, stated: Stated) -> None:
         source = token_source(options.credential)
         stated.others.append(Credential("identity", origin, token_source=source))
         return
+    secret = as_secret(text, origin=origin)
     kind = kind_of(text)
     if kind == "unknown" and options.wanted_auth == "key":
         kind = "key"  # an emulator's may be short
@@ -156,7 +157,7 @@ def _take_credential(options: AccountOptions, stated: Stated) -> None:
         source = static_token(Secret(clean(text)))
         stated.others.append(Credential("identity", origin, token_source=source))
     elif kind in _INTO:
-        getattr(stated, _INTO[kind]).append(FoundSecret(Secret(text), origin))
+        getattr(stated, _INTO[kind]).append(FoundSecret(secret, origin))
     else:
         raise CredentialError(
             f"{origin}: this text is no account key, SAS or connection string. Copy it again."

@@ -34,7 +34,8 @@ def read_cli_config(path: Path) -> Level:
     if text is None:
         return Level()
     parser = ini.parse(text, path)
-    values = dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
+    section = parser[_SECTION] if parser.has_section(_SECTION) else {}
+    values = {key.lower(): value for key, value in section.items()}
 
     def origin(key: str) -> str:
         return f"{key} in {path}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from adls_magic.core.account import Account
 from adls_magic.core.account_options import AccountOptions
+from adls_magic.core.pasted import as_secret
 from adls_magic.core.resolve import resolve
 from adls_magic.core.secret import Secret
 
@@ -70,12 +71,12 @@ def connect(
         endpoints=tuple((name, value) for name, value in hosts if value is not None),
         filesystem=filesystem,
         auth=auth,
-        account_key=_secret(account_key),
-        sas_token=_secret(sas_token),
-        connection_string=_secret(connection_string),
+        account_key=_secret(account_key, f"{origin}account_key"),
+        sas_token=_secret(sas_token, f"{origin}sas_token"),
+        connection_string=_secret(connection_string, f"{origin}connection_string"),
         credential=credential,
         client_id=client_id,
-        client_secret=_secret(client_secret),
+        client_secret=_secret(client_secret, f"{origin}client_secret"),
         tenant_id=tenant_id,
         anon=anon,
         prefix=origin,
@@ -83,5 +84,7 @@ def connect(
     return resolve(options=options, profile=profile)
 
 
-def _secret(given: str | Secret | None) -> Secret | None:
-    return given if given is None or isinstance(given, Secret) else Secret(str(given))
+def _secret(given: str | Secret | None, origin: str) -> Secret | None:
+    if given is None or isinstance(given, Secret):
+        return given
+    return as_secret(str(given), origin=origin)

@@ -33,6 +33,8 @@ _SUFFIX = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
 _READ_ONLY = "-secondary"
 _SAME_ACCOUNT = ("-ipv6", "-dualstack")
 _SECRET = re.compile(r"(?i)[?&]sig=|AccountKey\s*=|SharedAccessSignature\s*=|[A-Za-z0-9+/]{86}==")
+# What keys and signatures consist of, also percent-encoded; with both cases it may be one.
+_RUN = re.compile(r"[A-Za-z0-9+/%=_-]{20,}")
 _LONGEST_SHOWN = 60  # characters of a name in a message
 
 
@@ -50,8 +52,11 @@ class Endpoint:
 
 
 def shown(text: str) -> str:
-    """Return `text` quoted for a message; long text is left out, as it may be anything."""
-    return repr(text) if len(text) <= _LONGEST_SHOWN else f"a name of {len(text)} characters"
+    """Return `text` quoted for a message; without it when it is long or may be a secret."""
+    mixed = any(run.lower() != run != run.upper() for run in _RUN.findall(text))
+    if mixed or len(text) > _LONGEST_SHOWN:
+        return f"a name of {len(text)} characters (not shown)"
+    return repr(text)
 
 
 def refuse_secret(text: str, what: str) -> None:

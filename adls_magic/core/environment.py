@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from adls_magic.core.errors import ConfigurationError
 from adls_magic.core.identity import client_secret_identity, default_identity, static_token
 from adls_magic.core.levels import Credential, Found, FoundSecret, Level, Stated, read_level
-from adls_magic.core.pasted import clean
-from adls_magic.core.secret import Secret
+from adls_magic.core.pasted import as_secret, clean
 
 ACCOUNT = ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME")
 KEY = (
@@ -78,7 +77,10 @@ def _texts(environ: Mapping[str, str], names: Sequence[str]) -> list[Found]:
 
 
 def _secrets(environ: Mapping[str, str], names: Sequence[str]) -> list[FoundSecret]:
-    return [FoundSecret(Secret(found.value), found.origin) for found in _texts(environ, names)]
+    return [
+        FoundSecret(as_secret(found.value, origin=found.origin), found.origin)
+        for found in _texts(environ, names)
+    ]
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str:
@@ -135,7 +137,7 @@ def _client_secret(environ: Mapping[str, str]) -> list[Credential]:
     source = client_secret_identity(
         tenant_id=tenant,
         client_id=client,
-        client_secret=Secret(secret),
+        client_secret=as_secret(secret, origin=origin_of(CLIENT_SECRET)),
         authority=_first(environ, *AUTHORITY_HOST),
     )
     return [Credential("identity", origin_of(CLIENT_SECRET), token_source=source)]

@@ -120,12 +120,36 @@ class StaticToken:
         return Token(text, expires_on)
 
 
+class AsyncCredential:
+    """A token source as adlfs wants it: with coroutines."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: TokenSource) -> None:
+        self.source = source
+
+    async def get_token(self, *scopes: str, **options: Any) -> Any:
+        """Return a token, from the source's own cache where it is still good."""
+        return self.source.get_token(*scopes, **options)
+
+    async def close(self) -> None:
+        """Do nothing: nothing is held open."""
+
+    async def __aenter__(self) -> AsyncCredential:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
 def token_source(credential: object) -> TokenSource:
     """Wrap a user's object that has `get_token`.
 
     Raises:
         CredentialError: it has none, or an asynchronous one.
     """
+    if isinstance(credential, AsyncCredential):  # out of our own storage_options
+        return credential.source
     if isinstance(credential, TokenSource):
         return credential
     if isinstance(credential, type) or not isinstance(credential, TokenCredential):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import configparser
-import re
 from pathlib import Path
 
 from adls_magic.core.errors import ConfigurationError
 
-_HARMLESS = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}", re.ASCII)
+
+class _AsWritten(configparser.ConfigParser):
+    """Keeps the case of keys: one that is a secret by mistake must be recognisable as such."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
 
 
 def read_text(path: Path) -> str | None:
@@ -34,9 +38,7 @@ def parse(text: str, path: Path) -> configparser.ConfigParser:
     Raises:
         ConfigurationError: with the number of the line that is wrong.
     """
-    parser = configparser.ConfigParser(
-        interpolation=None, default_section="\0", empty_lines_in_values=False
-    )
+    parser = _AsWritten(interpolation=None, default_section="\0", empty_lines_in_values=False)
     try:
         parser.read_string(text)
     except configparser.MissingSectionHeaderError as error:
@@ -50,11 +52,6 @@ def parse(text: str, path: Path) -> configparser.ConfigParser:
     except (configparser.Error, ValueError, AttributeError):
         raise ConfigurationError(f"{path} is no INI file.") from None
     return parser
-
-
-def harmless(name: str) -> str:
-    """Return a section's or key's name for a message, or words where it might be a secret."""
-    return repr(name) if _HARMLESS.fullmatch(name) else "a name that is not shown"
 
 
 def _wrong(path: Path, line: int | None, what: str) -> ConfigurationError:

@@ -36,8 +36,8 @@ _INSTEAD = {
     "sas": "{origin}: this is a SAS, not {wanted}: give it as sas_token (`--auth sas`).",
     "connection string": "{origin}: this is a connection string, not {wanted}: give it as "
     "connection_string (`--auth connection-string`).",
-    "token": "{origin}: this is a bearer token, not {wanted}: give a credential object with get_token "
-    "(`--credential NAME`).",
+    "token": "{origin}: this is a bearer token, not {wanted}: give a credential object with "
+    "get_token (`--credential NAME`).",
     "key": "{origin}: this is an account key, not {wanted}: give it as account_key (`--auth key`).",
 }
 
@@ -45,6 +45,23 @@ _INSTEAD = {
 def clean(text: str) -> str:
     """Return a pasted text without blanks and quotes around it and invisible characters in it."""
     return _INVISIBLE.sub("", text).strip().strip(_QUOTES).strip()
+
+
+def as_secret(text: str, *, origin: str) -> Secret:
+    """Return a text as a secret.
+
+    Args:
+        text: as given.
+        origin: where it came from, for messages.
+
+    Raises:
+        CredentialError: it holds bytes that are no text, as the environment may.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise CredentialError(f"{origin} holds bytes that are no text. Copy it again.") from None
+    return Secret(text)
 
 
 def kind_of(text: str) -> Kind:

@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from adls_magic.core import ini, keyring_store, profile_file
 from adls_magic.core.account import Account
-from adls_magic.core.endpoints import endpoint_of, is_one_lake, is_path_style
+from adls_magic.core.endpoints import endpoint_of, is_one_lake, is_path_style, shown
 from adls_magic.core.errors import ConfigurationError
 from adls_magic.core.levels import Credential, Found, FoundSecret, Level, Stated, read_level
 from adls_magic.core.pasted import clean
@@ -26,6 +27,7 @@ SECRET_KEYS = ("account_key", "sas_token", "connection_string")
 KEYS = ("account_name", "filesystem", "endpoint", "auth", *SECRET_KEYS)
 AUTHS = ("key", "sas", "connection-string", "identity", "anonymous", "auto")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+_NAME_RULE = "1 to 40 letters, digits, dots, hyphens and underscores."
 # Which secret a profile's `auth` looks for in the key ring.
 _KEPT_AS = {"key": "account_key", "sas": "sas_token", "connection-string": "connection_string"}
 
@@ -56,9 +58,7 @@ class Profile:
 def check_profile_name(name: str) -> str:
     """Return the name of a profile, or raise ConfigurationError with the rule it breaks."""
     if not _NAME.fullmatch(name):
-        raise ConfigurationError(
-            "A profile's name has 1 to 40 letters, digits, dots, hyphens and underscores."
-        )
+        raise ConfigurationError(f"That is no name of a profile: {_NAME_RULE}")
     return name
 
 
@@ -102,7 +102,7 @@ def profile_level(profile: Profile) -> Level:
         endpoint=level.endpoint,
         filesystem=level.filesystem,
         auth=level.auth,
-        credentials=lambda: _from_key_ring(profile, kept, level.url or ""),
+        credentials=cache(lambda: _from_key_ring(profile, kept, level.url or "")),
         has_credential=True,
     )
 
@@ -141,8 +141,7 @@ def save_profile(name: str, account: Account, *, secret_in_file: bool = False) -
     lines = _lines(account)
     if account.secret and place == "file":
         lines.append(f"{kept} = {account.secret.reveal()}")
-    text = profile_file.replace_section(profile_file.read(path), name, lines)
-    profile_file.write_atomically(path, text, private=True)
+    _change(path, name, lines, private=True)
     if earlier is not None:
         _drop_kept(earlier, but=(account.endpoint, kept) if place == "key ring" else None)
     return _said(name, path, place)
@@ -156,8 +155,7 @@ def delete_profile(name: str) -> None:
     """
     path = profile_file.config_file(os.environ)
     profile = wanted_profile(name, read_profiles(os.environ), path)
-    text = profile_file.replace_section(profile_file.read(path), name, None)
-    profile_file.write_atomically(path, text, private=False)
+    _change(path, name, None, private=False)
     _drop_kept(profile)
 
 
@@ -166,19 +164,24 @@ def wanted_profile(name: str, profiles: Mapping[str, Profile], path: Path) -> Pr
     if name not in profiles:
         check_profile_name(name)
         there = ", ".join(profiles) if profiles else "none yet"
-        raise ConfigurationError(f"{path} has no profile {name!r}; there are: {there}.")
+        raise ConfigurationError(f"{path} has no profile {shown(name)}; there are: {there}.")
     return profiles[name]
 
 
 def _profile(name: str, values: dict[str, str], path: Path) -> Profile:
-    where = f"{path}, section {ini.harmless(name)}"
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{path} has a section whose name is none of a profile: {_NAME_RULE}"
+        )
+    where = f"{path}, section {shown(name)}"
     for key, value in values.items():
-        if key not in KEYS:
+        if key.lower() not in KEYS:
             raise ConfigurationError(
-                f"{where}: {ini.harmless(key)} is no key of a profile; those are {', '.join(KEYS)}."
+                f"{where}: {shown(key)} is no key of a profile; those are {', '.join(KEYS)}."
             )
-        if "\n" in value and key not in SECRET_KEYS:
+        if "\n" in value and key.lower() not in SECRET_KEYS:
             raise ConfigurationError(f"{where}: {key} goes on in an indented line.")
+    values = {key.lower(): value for key, value in values.items()}
     if values.get("auth", "auto") not in AUTHS:
         raise ConfigurationError(f"{where}: auth must be one of {', '.join(AUTHS)}.")
     given = {key: clean(value) for key, value in values.items() if clean(value)}
@@ -248,6 +251,20 @@ def _lines(account: Account) -> list[str]:
         "auth": account.auth,
     }
     return [f"{key} = {value}" for key, value in values.items() if value]
+
+
+def _change(path: Path, name: str, lines: list[str] | None, *, private: bool) -> None:
+    """Write the file with one section changed, after making sure that no other changes."""
+    old = profile_file.read(path)
+    new = profile_file.replace_section(old, name, lines)
+    if _others(old, name, path) != _others(new, name, path):
+        raise ConfigurationError(f"{path} is laid out in a way that is only changed by hand.")
+    profile_file.write_atomically(path, new, private=private)
+
+
+def _others(text: str, name: str, path: Path) -> dict[str, dict[str, str]]:
+    sections = ini.parse(text, path)
+    return {other: dict(sections[other]) for other in sections.sections() if other != name}
 
 
 def _drop_kept(profile: Profile, *, but: tuple[str, str] | None = None) -> None:

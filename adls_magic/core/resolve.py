@@ -16,18 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from adls_magic.core import cli_config, endpoints, profile_file, profiles, session
 from adls_magic.core.account import Account
 from adls_magic.core.account_options import AccountOptions, options_level
-from adls_magic.core.address import RemotePath, check_filesystem, names_endpoint, parse_path
+from adls_magic.core.address import RemotePath, names_endpoint, parse_path
 from adls_magic.core.environment import read_environment
-from adls_magic.core.errors import ConfigurationError, PathError
-from adls_magic.core.identity import default_identity
-from adls_magic.core.levels import Credential, Found, Level, account_level
+from adls_magic.core.errors import ConfigurationError
+from adls_magic.core.levels import Credential, Level, account_level
+from adls_magic.core.merge import account_of, fitting, merge, url_of, without_secret
 from adls_magic.core.sas import check_in_time
 
-_NOTHING = (
-    "No account is configured. Run `%adls_config` (without a form: `%adls_config --account NAME "
-    "--filesystem NAME --prompt`), set AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, or run "
-    "`%adls_config --local`, which needs no Azure."
-)
 _Reader = Callable[[Sequence[Level]], list[Level]]
 
 
@@ -61,9 +56,9 @@ def resolve(
         levels += read(levels)
         if _enough(levels, wanted, remote):
             break
-    if remote is not None and remote.endpoint and _url(levels) != remote.endpoint:
+    if remote is not None and remote.endpoint and url_of(levels) != remote.endpoint:
         levels = _of_path(levels, remote, profile)
-    account = _merge(levels, wanted)
+    account = merge(levels, wanted)
     if account.auth == "sas" and account.secret is not None and not expired_ok:
         check_in_time(account.secret, origin=account.origins["credential"])
     return account
@@ -118,7 +113,7 @@ def _readers(
         account = session.current() if use_session else None
         return [] if account is None else [account_level(account)]
 
-    def of_account(levels: Sequence[Level]) -> list[Level]:
+    def ofaccount_of(levels: Sequence[Level]) -> list[Level]:
         return _profiles_of_account(environ, levels, remote)
 
     def of_cli(levels: Sequence[Level]) -> list[Level]:
@@ -139,7 +134,7 @@ def _named_profile(name: str, environ: Mapping[str, str], levels: Sequence[Level
     path = profile_file.config_file(environ)
     found = profiles.wanted_profile(name, profiles.read_profiles(environ), path)
     level = profiles.profile_level(found)
-    said = _account(levels)
+    said = account_of(levels)
     if said and level.account and said.value != level.account.value:
         raise ConfigurationError(
             f"{said.origin} and profile {name} name different accounts. Leave one of them out."
@@ -156,7 +151,7 @@ def _profiles_of_account(
     environ: Mapping[str, str], levels: Sequence[Level], remote: RemotePath | None
 ) -> list[Level]:
     """Return the other profile that is of the account meant; two of them are an error if used."""
-    url = remote.endpoint if remote is not None and remote.endpoint else _url(levels)
+    url = remote.endpoint if remote is not None and remote.endpoint else url_of(levels)
     if url is None:
         return []
     others = [found for name, found in profiles.read_profiles(environ).items() if name != "default"]
@@ -177,44 +172,22 @@ def _profiles_of_account(
     return [Level(account=first.account, credentials=ambiguous, has_credential=True)]
 
 
-def _account(levels: Sequence[Level]) -> Found | None:
-    return next((level.account for level in levels if level.account), None)
-
-
-def _fitting(levels: Sequence[Level]) -> list[Level]:
-    """Leave out the levels that speak of another account than the one meant."""
-    account = _account(levels)
-    if account is None:
-        return list(levels)
-    return [level for level in levels if not level.account or level.account.value == account.value]
-
-
-def _endpoint(levels: Sequence[Level]) -> Found | None:
-    found = next((level.endpoint for level in _fitting(levels) if level.endpoint), None)
-    account = _account(levels)
-    if found is not None or account is None:
-        return found
-    return Found(endpoints.endpoint_of(account.value), "from the account's name")
-
-
-def _url(levels: Sequence[Level]) -> str | None:
-    found = _endpoint(levels)
-    return None if found is None or _account(levels) is None else found.value
-
-
 def _enough(levels: Sequence[Level], wanted: str | None, remote: RemotePath | None) -> bool:
     """Tell whether lower levels can no longer change anything."""
-    if _account(levels) is None:
+    if account_of(levels) is None:
         return False
-    if remote is not None and remote.endpoint and _url(levels) != remote.endpoint:
+    if remote is not None and remote.endpoint and url_of(levels) != remote.endpoint:
         return False
-    fitting = _fitting(levels)
-    proven = wanted in ("identity", "anonymous") or any(
-        level.has_credential or (level.auth and _without_secret(level.auth.value, ""))
-        for level in fitting
-    )
-    named = any(level.filesystem for level in fitting) or (remote is not None)
+    same = fitting(levels)
+    proven = wanted in ("identity", "anonymous") or any(map(_proves, same))
+    named = remote is not None or any(level.filesystem for level in same)
     return proven and named and wanted in (None, "identity", "anonymous")
+
+
+def _proves(level: Level) -> bool:
+    if level.has_credential and level.credentials():
+        return True
+    return level.auth is not None and without_secret(level.auth.value, "") is not None
 
 
 def _of_path(levels: Sequence[Level], remote: RemotePath, profile: str | None) -> list[Level]:
@@ -222,87 +195,10 @@ def _of_path(levels: Sequence[Level], remote: RemotePath, profile: str | None) -
     own = [level for level in levels if level.account and level.url == remote.endpoint]
     if own and profile is None:
         return own
-    meant = _url(levels)
+    meant = url_of(levels)
     instead = f"profile {profile}" if profile else meant
     raise ConfigurationError(
         f"The path leads to {remote.endpoint}, for which no credential is configured"
         + (f"; the one of {instead} is not sent there. " if instead else ". ")
         + f"Configure it by `%adls_config --endpoint {remote.endpoint} --prompt` or a profile."
-    )
-
-
-def _merge(levels: Sequence[Level], wanted: str | None) -> Account:
-    account = _account(levels)
-    endpoint = _endpoint(levels)
-    if endpoint is None:
-        raise ConfigurationError(_NOTHING)
-    if account is None:
-        raise ConfigurationError(
-            f"{endpoint.origin}: the host does not tell the account's name; give it as well "
-            "(`--account NAME`)."
-        )
-    fitting = _fitting(levels)
-    filesystem = next((level.filesystem for level in fitting if level.filesystem), None)
-    if filesystem is not None:
-        _check_filesystem(filesystem, endpoint.value)
-    credential = _credential(fitting, wanted)
-    if credential is None:
-        raise ConfigurationError(_no_credential(account.value, levels))
-    found = {"account": account, "endpoint": endpoint, "filesystem": filesystem}
-    origins = {name: value.origin for name, value in found.items() if value is not None}
-    return Account(
-        account.value,
-        endpoint.value,
-        auth=credential.auth,
-        secret=credential.secret,
-        token_source=credential.token_source,
-        filesystem=filesystem.value if filesystem else None,
-        origins={**origins, "credential": credential.origin},
-    )
-
-
-def _check_filesystem(filesystem: Found, endpoint: str) -> None:
-    try:
-        check_filesystem(filesystem.value, one_lake=endpoints.is_one_lake(endpoint))
-    except PathError as error:
-        raise ConfigurationError(f"{filesystem.origin}: {error}") from None
-
-
-def _credential(levels: Sequence[Level], wanted: str | None) -> Credential | None:
-    """Return the credential of the highest level that has one of the wanted kind."""
-    for level in levels:
-        kind = wanted or (level.auth.value if level.auth else None)
-        found = level.credentials() if level.has_credential else ()
-        if kind is None and len(found) > 1:
-            raise ConfigurationError(
-                f"{found[0].origin} and {found[1].origin} are both there. Say which to use "
-                "(`--auth`), or remove one."
-            )
-        fitting = [one for one in found if kind is None or one.fits(kind)]
-        if fitting:
-            return fitting[0]
-        if level.auth is not None and not wanted:
-            ready = _without_secret(level.auth.value, level.auth.origin)
-            if ready is not None:
-                return ready
-    if wanted is not None:
-        return _without_secret(wanted, f"asked for by auth {wanted}")
-    return next((level.fallback for level in levels if level.fallback), None)
-
-
-def _without_secret(auth: str, origin: str) -> Credential | None:
-    """Return a credential of a kind that needs no secret, None for the other kinds."""
-    if auth == "identity":
-        return Credential("identity", origin, token_source=default_identity())
-    return Credential("anonymous", origin) if auth == "anonymous" else None
-
-
-def _no_credential(account: str, levels: Sequence[Level]) -> str:
-    others = [level.account for level in levels if level.has_credential and level.account]
-    other = next((found for found in others if found.value != account), None)
-    passed = f" The one of {other.value} ({other.origin}) is not used for it." if other else ""
-    return (
-        f"There is no credential for account {account}.{passed} Give its key or SAS by "
-        f"`%adls_config --account {account} --prompt`, set AZURE_STORAGE_ACCOUNT and "
-        "AZURE_STORAGE_KEY, or sign in by `--auth identity`."
     )

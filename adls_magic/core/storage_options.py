@@ -8,30 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adls_magic.core.endpoints import endpoint_of, host_of, is_path_style
+from adls_magic.core.identity import AsyncCredential
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
-    from adls_magic.core.identity import TokenSource
-
-
-class AsyncCredential:
-    """A token source as adlfs wants it: with coroutines."""
-
-    def __init__(self, source: TokenSource) -> None:
-        self._source = source
-
-    async def get_token(self, *scopes: str, **options: Any) -> Any:
-        """Return a token, from the source's own cache where it is still good."""
-        return self._source.get_token(*scopes, **options)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
-    async def __aenter__(self) -> AsyncCredential:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
 
 def storage_options(account: Account) -> dict[str, Any]:
@@ -47,16 +27,12 @@ def storage_options(account: Account) -> dict[str, Any]:
 def _credential(account: Account) -> dict[str, Any]:
     if account.token_source is not None:
         # adlfs builds azure-identity's default by itself, with its own asynchronous classes.
-        own = {"anon": False}
-        return own if account.token_source.lasting else _wrapped(account.token_source)
+        source = account.token_source
+        return {"anon": False} if source.lasting else {"credential": AsyncCredential(source)}
     if account.secret is None:
         return {"anon": True}
     name = "account_key" if account.auth == "key" else "sas_token"
     return {name: account.secret.reveal()}
-
-
-def _wrapped(source: TokenSource) -> dict[str, Any]:
-    return {"credential": AsyncCredential(source)}
 
 
 def _connection_string(account: Account) -> str:

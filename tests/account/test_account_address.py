@@ -325,7 +325,10 @@ ENDPOINTS = st.one_of(
     ACCOUNTS.map(lambda a: (f"https://{a}.z01.dfs.storage.azure.net", a)),
     ACCOUNTS.map(lambda a: (f"https://{a}.dfs.core.usgovcloudapi.net", a)),
     st.tuples(ACCOUNTS, st.integers(1, 65535)).map(
-        lambda x: (f"http://127.0.0.1:{x[1]}/{x[0]}" if x[1] != 80 else f"http://[::1]/{x[0]}", x[0])
+        lambda x: (
+            f"http://127.0.0.1:{x[1]}/{x[0]}" if x[1] != 80 else f"http://[::1]/{x[0]}",
+            x[0],
+        )
     ),
 )
 PLACES = st.lists(SEGMENTS, max_size=6).map("/".join)

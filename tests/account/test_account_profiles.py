@@ -84,6 +84,7 @@ def contoso(**more):
     ("lines", "auth", "secret"),
     [
         (f"account_name = contoso\naccount_key = {KEY}", "key", KEY),
+        (f"Account_Name = contoso\nACCOUNT_KEY = {KEY}", "key", KEY),
         (f'account_name = "contoso"\naccount_key = "{KEY}"', "key", KEY),
         (f"account_name: contoso\naccount_key: {KEY}", "key", KEY),
         (f"account_name = contoso\nsas_token = ?{SAS}", "sas", SAS),
@@ -134,11 +135,15 @@ def test_no_file_is_no_profile():
         ("[default]\n[other]\n[default]\n", "line 3: it starts a section"),
         (f"[default]\naccount_name = contoso\n{KEY[:80]}\n", "line 3: it is neither"),
         ("[default]\nacount_name = contoso\n", "section 'default': 'acount_name' is no key"),
-        (f"[default]\n{KEY} = x\n", "a name that is not shown"),
+        (f"[default]\n{KEY} = x\n", "a name of 86 characters"),
+        (f"[{KEY}]\n", "a section whose name"),
         ("[default]\nauth = psychic\n", "auth must be one of key"),
         ("[default]\naccount_name = contoso\n  and more\n", "account_name goes on"),
         ("[default]\naccount_name = Contoso\n", "account_name of profile default in"),
-        ("[default]\naccount_name = contoso\naccount_key = zzz\n", "account_key of profile default"),
+        (
+            "[default]\naccount_name = contoso\naccount_key = zzz\n",
+            "account_key of profile default",
+        ),
         (
             "[default]\naccount_name = contoso\nconnection_string = AccountName=other\n",
             "account_name of profile default .* and connection_string of profile default",
@@ -278,6 +283,17 @@ def test_a_profile_that_was_changed_to_lead_elsewhere_has_no_secret(ring, tmp_pa
         resolve(profile="mine")
 
 
+def test_a_profile_whose_key_ring_is_elsewhere_takes_the_key_of_the_environment(
+    config, monkeypatch
+):
+    config("[mine]\naccount_name = contoso\nfilesystem = raw\nauth = key\n")
+    with pytest.raises(ConfigurationError, match="no credential for account contoso"):
+        resolve(profile="mine")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "contoso")
+    monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
+    assert resolve(profile="mine").secret == Secret(KEY)
+
+
 def test_saving_anew_leaves_no_old_secret_in_the_key_ring(ring):
     save_profile("mine", contoso())
     save_profile("mine", connect("contoso", sas_token=SAS))
@@ -385,7 +401,7 @@ def test_a_failed_write_leaves_the_old_file(config, monkeypatch):
     with pytest.raises(ConfigurationError, match="cannot be written: No space left"):
         save_profile("mine", connect("contoso", auth="identity"))
     assert path.read_text() == AROUND
-    assert os.listdir(path.parent) == ["config.ini"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 @posix
@@ -397,6 +413,18 @@ def test_a_symbolic_link_stays_one(config, tmp_path, monkeypatch):
     save_profile("mine", connect("contoso", auth="identity"))
     assert link.is_symlink()
     assert "contoso" in path.read_text()
+
+
+def test_an_odd_layout_is_left_alone(config):
+    # An indented header is one for configparser only where no value goes on.
+    text = "[before]\n  [mine]\nauth = identity\n"
+    path = config(text)
+    assert list_profiles() == ["before", "mine"]
+    with pytest.raises(ConfigurationError):
+        save_profile("mine", connect("contoso", auth="identity"))
+    with pytest.raises(ConfigurationError):
+        delete_profile("before")
+    assert path.read_text() == text
 
 
 def test_deleting_what_is_not_there(config):

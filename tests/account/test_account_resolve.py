@@ -175,7 +175,7 @@ def test_emulator_by_the_environment(env, yes):
     assert account.endpoint == "http://127.0.0.1:10000/devstoreaccount1"
     assert account.auth == "key"
     env(AZURE_STORAGE_ACCOUNT="contoso")
-    with pytest.raises(ConfigurationError, match="AZURE_STORAGE_ACCOUNT and .*USE_EMULATOR"):
+    with pytest.raises(ConfigurationError, match=r"AZURE_STORAGE_ACCOUNT and .*USE_EMULATOR"):
         resolve()
 
 
@@ -377,8 +377,10 @@ def test_order_of_the_levels(env, config, cli_config):
     """Each source alone on top of all lower ones wins."""
     cli_config(f"[storage]\naccount = fromcli\nkey = {KEY}\n")
     assert resolve().name == "fromcli"
-    config(f"[default]\naccount_name = fromdefault\naccount_key = {KEY}\n"
-           f"[named]\naccount_name = fromnamed\naccount_key = {KEY}\n")
+    config(
+        f"[default]\naccount_name = fromdefault\naccount_key = {KEY}\n"
+        f"[named]\naccount_name = fromnamed\naccount_key = {KEY}\n"
+    )
     assert resolve().name == "fromdefault"
     env(AZURE_STORAGE_ACCOUNT="fromenv", AZURE_STORAGE_KEY=KEY)
     assert resolve().name == "fromenv"
@@ -447,7 +449,7 @@ def test_two_other_profiles_of_the_account(config):
         f"[one]\naccount_name = fabrikam\naccount_key = {KEY}\n"
         f"[two]\naccount_name = fabrikam\nsas_token = {SAS}\n"
     )
-    with pytest.raises(ConfigurationError, match="one, two.*--profile"):
+    with pytest.raises(ConfigurationError, match=r"one, two.*--profile"):
         connect("fabrikam")
     assert connect("fabrikam", profile="two").auth == "sas"
 
@@ -467,7 +469,7 @@ def test_nothing_configured_names_the_three_ways():
 
 def test_an_expired_sas_is_said_before_anything_is_sent(env):
     env(AZURE_STORAGE_ACCOUNT="contoso", AZURE_STORAGE_SAS_TOKEN=sas(se="2020-01-01T00:00:00Z"))
-    with pytest.raises(CredentialError, match="AZURE_STORAGE_SAS_TOKEN.* expired .* days ago"):
+    with pytest.raises(CredentialError, match=r"AZURE_STORAGE_SAS_TOKEN.* expired .* days ago"):
         resolve()
     assert "expired" in resolve(expired_ok=True).describe()
 

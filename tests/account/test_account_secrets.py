@@ -20,7 +20,15 @@ JWT = "eyJhbGciOiJub25lIn0.eyJ0aWQiOiJ0In0.c2lnbmF0dXJl"
 
 @pytest.mark.parametrize(
     "pasted",
-    [KEY, f" {KEY}\n", f'"{KEY}"', f"'{KEY}' ", f"“{KEY}”", f"\ufeff{KEY}", f"{KEY[:40]}\n{KEY[40:]}"],
+    [
+        KEY,
+        f" {KEY}\n",
+        f'"{KEY}"',
+        f"'{KEY}' ",
+        f"“{KEY}”",
+        f"\ufeff{KEY}",
+        f"{KEY[:40]}\n{KEY[40:]}",
+    ],
 )
 def test_a_key_is_freed_from_what_pasting_adds(pasted):
     assert account_key(pasted) == Secret(KEY)
@@ -292,7 +300,9 @@ def test_wrong_connection_strings(text, kind, message):
         parse_connection_string(text, origin="environment X")
     said = str(caught.value)
     assert isinstance(caught.value, AdlsError)
-    assert not any(piece in said for piece in (KEY[:20], OTHER_KEY[:20], SAS[-20:], OTHER_SAS[-20:]))
+    assert not any(
+        piece in said for piece in (KEY[:20], OTHER_KEY[:20], SAS[-20:], OTHER_SAS[-20:])
+    )
 
 
 def test_a_missing_secret_leaves_account_and_endpoint():
