@@ -113,7 +113,7 @@ def _readers(
         account = session.current() if use_session else None
         return [] if account is None else [account_level(account)]
 
-    def ofaccount_of(levels: Sequence[Level]) -> list[Level]:
+    def of_account(levels: Sequence[Level]) -> list[Level]:
         return _profiles_of_account(environ, levels, remote)
 
     def of_cli(levels: Sequence[Level]) -> list[Level]:
