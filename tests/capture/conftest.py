@@ -1,0 +1,143 @@
+"""A real kernel for a module of tests, and what a cell of it did."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PRELUDE = """
+import contextlib, sys
+from IPython.core.magic import register_cell_magic
+from adls_magic.capture import write_cell
+from adls_magic.core.errors import PermissionDeniedError
+
+FILES, TYPES, OPENED, SAID = {}, {}, [], []
+
+class Stream:
+    def __init__(self, size): self.data, self.size = bytearray(), size
+    def write(self, data):
+        self.data += data
+        if len(self.data) > self.size: raise PermissionDeniedError("no right to write here")
+        return len(data)
+
+@register_cell_magic
+def write(line, cell):
+    name, _, rest = line.partition(" ")
+    options = eval(f"dict({rest})")
+    size = options.pop("breaks_after", sys.maxsize)
+    @contextlib.contextmanager
+    def opening(content_type):
+        OPENED.append(name)
+        stream = Stream(size)
+        yield stream
+        FILES[name], TYPES[name] = bytes(stream.data), content_type
+    SAID.append(write_cell(
+        get_ipython(), cell, target_name=name, open_target=opening, **options))
+"""
+
+
+@dataclass
+class Ran:
+    """What one cell did, as a notebook would store it."""
+
+    status: str = ""
+    streams: dict[str, str] = field(default_factory=lambda: {"stdout": "", "stderr": ""})
+    errors: list[tuple[str, str, int]] = field(default_factory=list)  # name, text, lines shown
+    shown: list[dict[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def take(self, message: dict[str, Any]) -> None:
+        content = message["content"]
+        if message["msg_type"] == "stream":
+            self.streams[content["name"]] += content["text"]
+        elif message["msg_type"] == "error":
+            shown = (content["ename"], content["evalue"], len(content["traceback"]))
+            self.errors.append(shown)
+        elif message["msg_type"] in ("display_data", "execute_result"):
+            self.shown.append(content["data"])
+
+
+class Kernel:
+    """Runs cells in a kernel with a cell magic `%%write NAME option=value, …`."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):  # ipykernel looks at the second
+            environment.pop(name, None)
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(env=environment)
+        self._client = self.manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+        assert self.run(PRELUDE).status == "ok"
+
+    def run(self, code: str, *, stop_after: float | None = None) -> Ran:
+        """Run a cell, perhaps interrupt it after some seconds, and return what it did."""
+        timer = threading.Timer(stop_after or 0, self._interrupt)
+        if stop_after is not None:
+            timer.start()
+        ran = Ran()
+        began = time.monotonic()
+        reply = self._client.execute_interactive(code, output_hook=ran.take, timeout=60)
+        ran.seconds = time.monotonic() - began
+        ran.status = reply["content"]["status"]
+        if stop_after is not None:
+            timer.join()
+        return ran
+
+    def _interrupt(self) -> None:
+        # As Stop does it: the signal goes to the processes that the kernel started as well.
+        os.killpg(os.getpgid(self.manager.provisioner.pid), signal.SIGINT)
+
+    def value(self, expression: str) -> Any:
+        """Return the value of an expression in the kernel, a literal."""
+        ran = self.run(f"print(repr({expression}))")
+        assert ran.status == "ok", ran.errors
+        return ast.literal_eval(ran.streams["stdout"])
+
+    def write(self, name: str, body: str, options: str = "") -> Ran:
+        """Run a cell under the magic."""
+        return self.run(f"%%write {name} {options}\n{body}")
+
+    def file(self, name: str) -> bytes | None:
+        """Return what was written, None when nothing was."""
+        found = self.value(f"FILES.get({name!r})")
+        assert found is None or isinstance(found, bytes)
+        return found
+
+    def close(self) -> None:
+        """End the kernel."""
+        self._client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+        ensure_event_loop().close()  # the one that jupyter_client keeps for this thread
+        asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    started = Kernel()
+    yield started
+    started.close()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_files(request: pytest.FixtureRequest) -> None:
+    if "kernel" in request.fixturenames:
+        request.getfixturevalue("kernel").run(
+            "for each in (FILES, TYPES, OPENED, SAID): each.clear()"
+        )

@@ -1,0 +1,164 @@
+"""What is written of a cell that prints, displays and has a value, through a real kernel."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Kernel
+
+FRAME = "import pandas as pd\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "expected", "stays", "said"),
+    [
+        ("a.csv", "print('chat')\npd.DataFrame({'a': [1, 2]})", b"a\n1\n2\n", "chat\n",
+         "DataFrame, 2 rows, csv"),
+        ("a.csv", "print('a,b')", b"a,b\n", "", "printed text"),
+        ("a.csv", "print('a,b')\nx = 3", b"a,b\n", "", "printed text"),
+        ("a.csv", "print('a,b')\n7;", b"a,b\n", "", "printed text"),
+        ("a.json", "{'a': 1}", b'{"a": 1}\n', "", "dict, 1 key, json"),
+        ("a.txt", "print('text')\n7", b"text\n7\n", "", "printed text and int"),
+        ("a.txt", "print('text', end='')\n7", b"text\n7\n", "", "printed text and int"),
+        ("a.txt", "print('chat')\n'value'", b"value", "chat\n", "str, 5 characters"),
+        ("a.txt", "7", b"7\n", "", "int, txt"),
+        ("a.txt", "print('text')\n7;", b"text\n", "", "printed text"),
+        ("README", "pd.DataFrame({'a': [1]})", b"   a\n0  1\n", "", "DataFrame, 1 row, text"),
+        ("a.bin", "print('chat')\nb'\\x00\\xff'", b"\x00\xff", "chat\n", "bytes, 2 bytes"),
+        ("a.dat", "iter([b'one', b'two'])", b"onetwo", "", "list_iterator"),
+        ("a.csv.gz", "import gzip; gzip.compress(b'x')[:2]", b"\x1f\x8b", "", "bytes, 2 bytes"),
+    ],
+)  # fmt: skip
+def test_auto(kernel: Kernel, name: str, body: str, expected: bytes, stays: str, said: str) -> None:
+    kernel.run(FRAME)
+    ran = kernel.write(name, body)
+    assert ran.errors == []
+    assert kernel.file(name) == expected
+    assert ran.streams["stdout"] == stays
+    assert ran.shown == []
+    assert kernel.value("SAID") == [said]
+
+
+def test_progress_beside_a_value_is_shown_at_once(kernel: Kernel) -> None:
+    kernel.run(FRAME)
+    body = "import time\nprint('working'); seen = sys.stdout is not None\ntime.sleep(0.5)\n"
+    ran = kernel.write("a.csv", body + "pd.DataFrame({'a': [1]})")
+    assert ran.streams["stdout"] == "working\n"
+
+
+def test_only_the_value(kernel: Kernel) -> None:
+    ran = kernel.write("a.txt", "print('chat')\n[1, 2]", "source='result'")
+    assert kernel.file("a.txt") == b"[1, 2]\n"
+    assert ran.streams["stdout"] == "chat\n"
+    assert kernel.write("b.txt", "print('chat')", "source='result'").status == "error"
+
+
+def test_only_the_printed_text(kernel: Kernel) -> None:
+    ran = kernel.write("a.csv", "print('text')\n[1, 2]", "source='stdout'")
+    assert kernel.file("a.csv") == b"text\n"
+    assert ran.shown == [{"text/plain": "[1, 2]"}]  # as in any cell
+
+
+def test_the_source(kernel: Kernel) -> None:
+    ran = kernel.write("a.py", "raise SystemExit  # ü\n", "source='source'")
+    assert ran.status == "ok"
+    assert kernel.file("a.py") == "raise SystemExit  # ü\n".encode()
+
+
+def test_format_counts_instead_of_the_name(kernel: Kernel) -> None:
+    kernel.run(FRAME)
+    kernel.write("data", "pd.DataFrame({'a': [1]})", "format='tsv'")
+    assert kernel.file("data") == b"a\n1\n"
+
+
+def test_options_reach_the_value(kernel: Kernel) -> None:
+    kernel.run(FRAME)
+    kernel.write("a.csv", "pd.DataFrame({'a': [1]})", "options={'index': True}")
+    assert kernel.file("a.csv") == b",a\n0,1\n"
+    ran = kernel.write("b.txt", "print(1)", "options={'index': True}, source='stdout'")
+    assert ran.errors[-1][0] == "OptionError"
+
+
+def test_a_misfit_sends_nothing_and_keeps_the_value(kernel: Kernel) -> None:
+    ran = kernel.write("a.csv", "import matplotlib.pyplot as plt\nplt.figure()")
+    ((name, text, lines),) = ran.errors
+    assert (name, lines) == ("OutputError", 1)
+    assert text.startswith("a Figure cannot be written as .csv; it can be png, svg")
+    assert kernel.value("OPENED") == []
+    assert kernel.value("type(_).__name__") == "Figure"
+
+
+def test_a_misfit_beside_printed_text_says_how_to_write_that(kernel: Kernel) -> None:
+    body = "import csv\ncsv.writer(sys.stdout).writerow([1, 2])"
+    ran = kernel.write("a.csv", body)
+    assert "an int cannot be written as .csv" in ran.errors[0][1]
+    assert "`;` at its end" in ran.errors[0][1]
+    assert ran.streams["stdout"] == "1,2\r\n"
+    kernel.write("a.csv", body + ";")
+    assert kernel.file("a.csv") == b"1,2\r\n"
+
+
+def test_nothing_is_an_error_unless_it_is_allowed(kernel: Kernel) -> None:
+    ran = kernel.write("a.txt", "x = 1")
+    assert ran.errors[0][0] == "CellError"
+    assert "--allow-empty" in ran.errors[0][1]
+    assert kernel.value("OPENED") == []
+    assert kernel.write("a.txt", "x = 1", "allow_empty=True").status == "ok"
+    assert kernel.file("a.txt") == b""
+    assert kernel.value("SAID") == ["empty"]
+
+
+def test_a_long_text_gives_way_to_a_value(kernel: Kernel) -> None:
+    ran = kernel.write("a.txt", "for i in range(3): print('x' * 999_999)\n'the value'")
+    assert kernel.file("a.txt") == b"the value"
+    assert kernel.value("OPENED") == ["a.txt", "a.txt"]  # the text was on its way
+    assert kernel.value("SAID") == ["str, 9 characters (3,000,000 bytes of printed text dropped)"]
+    assert ran.streams["stdout"] == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("fig = plt.figure(); fig.gca().plot([1, 2])\nfig", 0),
+        ("plt.plot([1, 2])", 0),
+        ("plt.plot([1, 2]);", 1),
+        ("plt.plot([1, 2])\nplt.show()", 1),
+        ("print('chat')\nplt.plot([1, 2])\nx = 1", 1),
+    ],
+)
+def test_a_plot_is_written_however_the_cell_ends(kernel: Kernel, body: str, shown: int) -> None:
+    kernel.run("import matplotlib.pyplot as plt")
+    ran = kernel.write("a.png", body)
+    assert ran.status == "ok", ran.errors
+    assert (kernel.file("a.png") or b"")[:4] == b"\x89PNG"
+    assert len(ran.shown) == shown
+    assert ran.streams["stdout"] == ("chat\n" if "chat" in body else "")
+
+
+def test_a_plot_that_is_teed_is_shown(kernel: Kernel) -> None:
+    kernel.run("import matplotlib.pyplot as plt")
+    ran = kernel.write("a.svg", "plt.plot([1, 2])", "tee=True")
+    assert (kernel.file("a.svg") or b"")[:5] == b"<?xml"
+    assert "image/png" in ran.shown[-1]
+
+
+def test_display_stays_in_the_notebook(kernel: Kernel) -> None:
+    ran = kernel.write("a.txt", "print('text'); display(1); display(2)")
+    assert kernel.file("a.txt") == b"text\n"
+    assert ran.shown == [{"text/plain": "1"}, {"text/plain": "2"}]
+
+
+def test_what_was_displayed_last_is_written_where_text_cannot_be(kernel: Kernel) -> None:
+    kernel.run(FRAME)
+    body = "print('chat')\ndisplay(pd.DataFrame({'a': [1]}))\ndisplay('other')"
+    assert kernel.write("a.parquet", body).status == "ok"
+    assert kernel.value("pd.read_parquet(__import__('io').BytesIO(FILES['a.parquet'])).to_dict()")
+    assert kernel.value("SAID") == ["DataFrame, 1 row, parquet, as displayed"]
+
+
+def test_an_iterator_is_written_while_it_runs_and_its_error_is_shown(kernel: Kernel) -> None:
+    assert kernel.write("a.jsonl", "({'n': n} for n in range(3))").status == "ok"
+    assert kernel.file("a.jsonl") == b'{"n": 0}\n{"n": 1}\n{"n": 2}\n'
+    ran = kernel.write("b.jsonl", "({'n': 1 // n} for n in (1, 0))")
+    assert [name for name, _, _ in ran.errors] == ["ZeroDivisionError"]
+    assert kernel.file("b.jsonl") is None
