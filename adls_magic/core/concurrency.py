@@ -47,10 +47,20 @@ class Concurrency:
         fixed: the user's choice, which then never changes.
         most: never more than this.
         task_size: bytes that a task carries at most.
+        tasks: how many there will be; with many, more are begun at once, as there is time to
+            find out that it was too many.
     """
 
-    def __init__(self, *, fixed: int | None = None, most: int = MOST, task_size: int = 0) -> None:
-        self.limit = fixed or min(START, most)
+    def __init__(
+        self,
+        *,
+        fixed: int | None = None,
+        most: int = MOST,
+        task_size: int = 0,
+        tasks: int | None = None,
+    ) -> None:
+        start = min(4 * START, max(START, (tasks or 0) // 8))
+        self.limit = fixed or min(start, most)
         self._is_fixed = fixed is not None
         self._most = most
         self._task_size = max(1, task_size)

@@ -42,12 +42,15 @@ class Run:
         label: str,
         most: int = MOST,
         task_size: int = DEFAULT_CHUNK,
+        tasks: int | None = None,
     ) -> None:
         options.check()
         self.options = options
         self.client = Client(account)
         self.progress: Counter = open_progress(progress, label)
-        self.concurrency = Concurrency(fixed=options.workers, most=most, task_size=task_size)
+        self.concurrency = Concurrency(
+            fixed=options.workers, most=most, task_size=task_size, tasks=tasks
+        )
         self.pool = Pool(self.concurrency, self.progress, self.client.traffic)
         self._transfers: list[Transfer] = []
         self._is_ended = False

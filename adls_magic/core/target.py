@@ -282,36 +282,48 @@ class Target:
             request_id=error.request_id,
         )
 
-    def commit(self, size: int, content_md5: str | None) -> str:
-        """Flush `size` bytes and let the file appear at the target; return its etag.
+    def flush(self, size: int, content_md5: str | None) -> str:
+        """Flush all `size` bytes for good and return the etag, which a rename keeps.
 
         Raises:
-            ConflictError: somebody else changed the target, or another run took over.
-            PathExistsError: the target came into being meanwhile.
-            IntegrityError: the length at the service is not `size`.
+            ConflictError: lengths do not add up, or another run took over.
         """
         try:
             self._etag = self._flush(size, content_md5)
-            found = self._client.properties(self._written)
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             raise self._taken_over(error) from None
-        if found.size != size:
+        return self._etag
+
+    def verify(self, size: int) -> None:
+        """Ask for the length of what was flushed; it may be at the target already.
+
+        Raises:
+            IntegrityError: it is not `size`, though the flush said so.
+        """
+        found = self._client.find(self._written) or self._client.find(self.remote)
+        if found is not None and found.etag == self._etag and found.size != size:
             raise errors.IntegrityError(
-                f"{self._client.url(self.remote)} would have {found.size} bytes instead of {size}: "
-                "the target is unchanged. Upload it again."
+                f"The service flushed {size} bytes for {self._client.url(self.remote)} and now "
+                f"tells of {found.size}. Upload it again."
             )
+
+    def appear(self) -> None:
+        """Let the flushed file appear at the target.
+
+        Raises:
+            ConflictError: somebody else changed the target meanwhile.
+            PathExistsError: the target came into being meanwhile.
+            PermissionDeniedError: the credential may not rename.
+        """
         if self.is_staged:
             self._rename()
         self._is_ours = False
-        return self._etag
 
     def replace_whole(self, body: Body | None, content_md5: Digest) -> str:
         """Replace an existing file by one of a single piece (None: empty); return its etag."""
         self.open()
         self._etag = self._fill(body, content_md5)
-        if self.is_staged:
-            self._rename()
-        self._is_ours = False
+        self.appear()
         return self._etag
 
     def _rename(self) -> None:

@@ -28,7 +28,8 @@ class State(Enum):
     NEW = auto()
     OPENING = auto()
     SENDING = auto()
-    COMMITTING = auto()
+    FLUSHING = auto()
+    APPEARING = auto()
     ABANDONING = auto()
     DONE = auto()
 
@@ -49,6 +50,8 @@ class Transfer:
         self._stop = stop
         self._state = State.NEW
         self._under_way = 0
+        # The two last requests go out together: neither needs the other's answer.
+        self._last_tasks = [self._verify, self._appear]
 
     # ------------------------------------------------------- under the pool's lock
 
@@ -81,8 +84,10 @@ class Transfer:
             if taken is not None:
                 return functools.partial(self._send, *taken)
             if self._supply.is_ended and self._under_way == 0:
-                self._state = State.COMMITTING
-                return self._commit
+                self._state = State.FLUSHING
+                return self._flush
+        if self._state is State.APPEARING and self._last_tasks:
+            return self._last_tasks.pop()
         if self._state is State.ABANDONING and self._under_way == 0:
             self._state = State.DONE
             return self._abandon
@@ -93,9 +98,13 @@ class Transfer:
         self._under_way -= 1
         if error is not None:
             self._fail(error)
-        elif self._state in (State.OPENING, State.COMMITTING):
-            is_over = self._state is State.COMMITTING or self.outcome.ended
-            self._state = State.DONE if is_over else State.SENDING
+        elif self._state is State.OPENING:
+            self._state = State.DONE if self.outcome.ended else State.SENDING
+        elif self._state is State.FLUSHING:
+            self._state = State.APPEARING
+        elif self._state is State.APPEARING and not self._last_tasks and not self._under_way:
+            self.outcome.ended = time.monotonic()
+            self._state = State.DONE
         if self.is_done:
             self._let_go()
 
@@ -158,19 +167,26 @@ class Transfer:
         etag = target.put_whole(body, self._md5)
         if etag is None:
             etag = target.replace_whole(body, self._md5)
-        self._finish(etag, self._md5())
+        self._note(etag, self._md5())
+        self.outcome.ended = time.monotonic()
 
-    def _commit(self) -> None:
+    def _flush(self) -> None:
         assert self._target is not None and self._supply is not None  # noqa: S101
         self._check_source()
         md5 = self._md5()
-        etag = self._target.commit(self._supply.size, md5)
-        self._finish(etag, md5)
+        self._note(self._target.flush(self._supply.size, md5), md5)
 
-    def _finish(self, etag: str, md5: str | None) -> None:
+    def _appear(self) -> None:
+        assert self._target is not None  # noqa: S101
+        self._target.appear()
+
+    def _verify(self) -> None:
+        assert self._target is not None and self._supply is not None  # noqa: S101
+        self._target.verify(self._supply.size)
+
+    def _note(self, etag: str, md5: str | None) -> None:
         assert self._supply is not None  # noqa: S101
         self.outcome.size, self.outcome.etag, self.outcome.md5 = self._supply.size, etag, md5
-        self.outcome.ended = time.monotonic()
 
     def _abandon(self) -> None:
         if not self._stop.is_set():

@@ -13,6 +13,7 @@ from adls_magic.core.errors import UploadStopped
 from adls_magic.core.file_transfer import FileTransfer
 from adls_magic.core.filesystem_hint import filesystem_hint
 from adls_magic.core.job import UploadJob, UploadOptions, UploadResult
+from adls_magic.core.plan import DEFAULT_CHUNK
 from adls_magic.core.run import Run
 from adls_magic.core.source import open_reader, stream_of
 from adls_magic.core.writer import Writer
@@ -53,7 +54,13 @@ def upload_all(
     label = jobs[0].target.name if len(jobs) == 1 else f"{len(jobs)} files"
     with (
         filesystem_hint(account),
-        Run(account, options, progress=progress, label=label) as run,
+        Run(
+            account,
+            options,
+            progress=progress,
+            label=label,
+            tasks=max(len(jobs), total // DEFAULT_CHUNK),
+        ) as run,
     ):
         if len(jobs) > 1 and options.if_exists == "refuse":
             _refuse_existing(run, jobs)
