@@ -40,7 +40,17 @@ def main(words: Sequence[str] | None = None) -> int:
     Args:
         words: the command line without the program's name; the process's by default.
     """
-    words = list(sys.argv[1:] if words is None else words)
+    try:
+        status = _answered(list(sys.argv[1:] if words is None else words))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python must not write to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _answered(words: Sequence[str]) -> int:
     if words in ([], ["--help"], ["-h"], ["help"]):
         print(_USAGE)
         return 0 if words else 2
@@ -65,10 +75,6 @@ def _guarded(words: Sequence[str]) -> int:
         return _fail(error, 1)
     except KeyboardInterrupt:
         return _fail("Stopped.", 1)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; Python must not write to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _fail(error: object, status: int) -> int:

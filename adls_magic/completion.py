@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
 
-    from adls_magic.core.client import Client
 
 _LINE = re.compile(r"\s*(%{1,2})adls_(\w+)[ \t]")
 _COMMANDS = {
@@ -171,9 +170,9 @@ def _local_paths(word: Word, *, folders_only: bool = False) -> Iterator[tuple[st
         if not entry.name.startswith(start) or (entry.name[0] == "." and start[:1] != "."):
             continue
         if entry.is_dir():
-            yield _as_written(f"{typed}{entry.name}/", word), "path"
+            yield as_written(f"{typed}{entry.name}/", word), "path"
         elif not folders_only:
-            yield _as_written(f"{typed}{entry.name}", word), "path"
+            yield as_written(f"{typed}{entry.name}", word), "path"
 
 
 def _lake_paths(word: Word) -> Iterator[tuple[str, str]]:
@@ -183,7 +182,7 @@ def _lake_paths(word: Word) -> Iterator[tuple[str, str]]:
         return
     for name in _asked_of_lake(typed or "/"):
         if name.startswith(start):
-            yield _as_written(f"{typed}{name}", word), "path"
+            yield as_written(f"{typed}{name}", word), "path"
 
 
 def _asked_of_lake(directory: str) -> list[str]:
@@ -191,10 +190,11 @@ def _asked_of_lake(directory: str) -> list[str]:
     answer: list[str] = []
     clients: list[Client] = []
 
-    def ask() -> None:
-        from adls_magic.core.client import Client
-        from adls_magic.core.resolve import locate
+    # Before the clock starts: the first import may take a good part of a second.
+    from adls_magic.core.client import Client
+    from adls_magic.core.resolve import locate
 
+    def ask() -> None:
         account, remote = locate(directory)
         with Client(account) as client:
             clients.append(client)
@@ -223,7 +223,7 @@ def _quietly(call: Callable[[], Any]) -> Any:
         return ()
 
 
-def _as_written(text: str, word: Word) -> str:
+def as_written(text: str, word: Word) -> str:
     """Return a name as it has to stand on the line, going on in the user's own quoting."""
     if word.quote:
         return f"{word.quote}{text}"

@@ -7,7 +7,6 @@ through here before argparse sees them, and values are judged by types that do n
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
@@ -141,6 +140,8 @@ class LineParser(MagicArgumentParser):
                 f"there is no option {name}; a secret is never given on the line: "
                 f"{self._secret_hint}"
             )
+        import difflib
+
         known = self.option_strings()
         close = [option for option in known if option.startswith(name)]
         close = close or difflib.get_close_matches(name, known, n=1)

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from adls_magic.completion import Word, as_written
 from adls_magic.core import session
 from adls_magic.core.account import Account
-from adls_magic.line import split_line
 from adls_magic.lake import LocalLake
+from adls_magic.line import split_line
 
 Complete = Callable[..., list[str]]
 
@@ -116,3 +119,12 @@ def test_the_result_of_any_line(shell: InteractiveShell, complete: Complete) -> 
     for text in ("%adls_upload ", "%adls_upload '", "%adls_upload \\", "%adls_upload {na", "%adls"):
         result: Any = complete(text)
         assert isinstance(result, list)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1))
+def test_what_is_offered_reads_back_as_the_name(name: str) -> None:
+    name = "".join(c for c in name if not c.isspace() or c == " ") or "x"
+    word = Word((), "", "", "")
+    assert split_line(as_written(name, word), windows=False) == [name]
+    if "'" not in name:
+        assert split_line(as_written(name, Word((), "'", "", "'")) + "'") == [name]
