@@ -22,7 +22,7 @@ class FileTransfer(Transfer):
 
     Args:
         source: the path or the bytes; opened when the transfer's turn comes.
-        target: makes the target from the source's identity.
+        target: where to.
         count: as for `Transfer`.
         md5: compute and store the whole source's MD5.
         stop: as for `Transfer`.
@@ -32,16 +32,15 @@ class FileTransfer(Transfer):
     def __init__(
         self,
         source: Source,
-        target: Callable[[str], Target],
+        target: Target,
         count: Count,
         *,
         md5: bool,
         stop: threading.Event,
         chunk_size: int | None,
     ) -> None:
-        super().__init__(count, stop)
+        super().__init__(target, count, stop)
         self._source = source
-        self._make_target = target
         self._wants_md5 = md5
         self._chunk_size = chunk_size
         self._reader: Reader | None = None
@@ -61,12 +60,13 @@ class FileTransfer(Transfer):
             raise SourceError("A pipe or device among several sources cannot be uploaded.")
         plan = plan_upload(reader.size, self._chunk_size)
         supply = FileSupply(reader, plan)
-        self._target = self._make_target(f"{reader.identity()}|{plan.chunk_size}")
         self._supply = supply
+        self._target.identify(reader.version())
         if supply.is_single:
             self._put_single(supply.take())
             return
         self._target.look()
+        self._target.identify(f"{reader.identity()}|{plan.chunk_size}")
         start = self._target.open(plan if reader.is_lasting else None)
         supply.skip_to(start)
         self._count(start)
@@ -87,7 +87,7 @@ class FileTransfer(Transfer):
         return functools.partial(self._checkpoint, position)
 
     def _checkpoint(self, position: int) -> None:
-        assert self._target is not None and self._landing is not None  # noqa: S101
+        assert self._landing is not None  # noqa: S101 - it was due
         try:
             self._target.checkpoint(position)
             with self._landing_lock:
@@ -106,7 +106,7 @@ class FileTransfer(Transfer):
         No task may be under way. `client` replaces the target's own, when that is stopped.
         """
         target, landing = self._target, self._landing
-        if target is None or not target.leaves_something:
+        if not target.leaves_something:
             return
         is_of_use = not isinstance(self.outcome.error, (SourceError, IntegrityError, ConflictError))
         if landing is not None and landing.front > 0 and is_of_use:

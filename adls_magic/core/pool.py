@@ -46,6 +46,10 @@ class Transfer(Protocol):
         """What became of it."""
 
     @property
+    def is_at_its_end(self) -> bool:
+        """True when a stop cannot tell any more whether the target is old or new."""
+
+    @property
     def leaves_something(self) -> bool:
         """True while something unfinished is at the service."""
 

@@ -33,8 +33,10 @@ def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[A
     class Watched(base):  # type: ignore[misc]
         is_watched = True
 
-        def connect(self) -> None:
-            super().connect()
-            opened(self.sock)
+        def _new_conn(self) -> socket.socket:
+            # Before any word with the proxy, so that a silent one can be stopped.
+            sock: socket.socket = super()._new_conn()
+            opened(sock)
+            return sock
 
     return Watched

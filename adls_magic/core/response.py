@@ -20,6 +20,7 @@ from adls_magic.core.secret import redact
 from adls_magic.core.transport import Answer
 
 _CLOCK_TOLERANCE = 300.0  # seconds; the service refuses beyond 900, clocks rarely differ by 300
+_NO_REASON = "the answer gave no reason: is this the dfs endpoint of a storage account?"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -67,7 +68,9 @@ def error_of(answer: Answer, doing: str) -> errors.AdlsError:
     message = _body_error(answer.body)[1]
     kind, cure = CURES.get(code or "", (None, ""))
     kind = kind or CLASSES.get(answer.status, errors.ServiceError)
-    cure = _clock_cure(answer) or cure or STATUS_CURES.get(answer.status, "") or message or ""
+    cure = (
+        _clock_cure(answer) or cure or STATUS_CURES.get(answer.status, "") or message or _NO_REASON
+    )
     request_id = answer.headers.get("x-ms-request-id") or ""
     label = " ".join(part for part in (str(answer.status), code) if part)
     tail = f", request {request_id}" if request_id else ""
@@ -77,7 +80,7 @@ def error_of(answer: Answer, doing: str) -> errors.AdlsError:
 
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
-    return text if not text or text.endswith(".") else text + "."
+    return text if text.endswith((".", "?")) else text + "."
 
 
 def _body_error(body: bytes) -> tuple[str | None, str | None]:

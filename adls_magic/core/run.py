@@ -54,6 +54,7 @@ class Run:
         self.pool = Pool(self.concurrency, self.progress, self.client.traffic)
         self._transfers: list[Transfer] = []
         self._is_ended = False
+        self._stopped_late = False
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +70,7 @@ class Run:
             return
         self._is_ended = True
         if cut:
+            self._stopped_late = any(transfer.is_at_its_end for transfer in self._transfers)
             self.client.abort()
         self.pool.close(_STOP_PATIENCE if cut else None)
         self.client.close()
@@ -76,8 +78,8 @@ class Run:
         if cut:
             self._clean_up()
 
-    def target(self, remote: RemotePath, identity: str) -> Target:
-        """Return the target for a source of this identity."""
+    def target(self, remote: RemotePath) -> Target:
+        """Return a target with this command's options."""
         options = self.options
         wish = Wish(
             if_exists=options.if_exists,
@@ -85,7 +87,7 @@ class Run:
             content_type=options.content_type or guess_type(remote.name),
             metadata=options.metadata,
         )
-        return Target(self.client, remote, wish, identity)
+        return Target(self.client, remote, wish)
 
     def adopt(self, transfer: Transfer) -> None:
         """Take note of a transfer, so that a stop cleans up after it."""
@@ -129,7 +131,11 @@ class Run:
         outcomes = [transfer.outcome for transfer in self._transfers]
         arrived = sum(outcome.error is None and outcome.ended > 0 for outcome in outcomes)
         text = "Stopped; the target is unchanged."
-        if len(outcomes) > 1:
+        if self._stopped_late:
+            text = "Stopped at the very end: the target is old or new, and whole."
+        elif arrived and len(outcomes) == 1:
+            text = "Stopped, but the file had arrived already."
+        elif len(outcomes) > 1:
             text = f"Stopped: {arrived} of {len(outcomes)} files have arrived, each whole."
         return errors.UploadStopped(text + staged_text(outcomes))
 

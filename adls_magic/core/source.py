@@ -40,8 +40,11 @@ class Reader(Protocol):
     def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
         """Yield `length` bytes from `position`; a block is valid until the next is asked for."""
 
+    def version(self) -> str:
+        """Return a text that differs when the bytes may differ, without reading any."""
+
     def identity(self) -> str:
-        """Return a text that differs when the bytes may differ."""
+        """Return a text that differs when the bytes may differ, surer for having read some."""
 
     def check_unchanged(self) -> None:
         """Raise SourceError when the source is no longer what it was at the start."""
@@ -113,15 +116,19 @@ class FileReader:
             reason = error.strerror or type(error).__name__
             raise SourceError(f"{self._path} cannot be read any more: {reason}.") from None
 
+    def version(self) -> str:
+        """Name the file by place, size and modification time."""
+        stated = f"{self._stat.st_ino}|{self.size}|{self._stat.st_mtime_ns}"
+        return f"{self._path.absolute()}|{stated}"
+
     def identity(self) -> str:
-        """Name the file and its version: place, size, modification time, and both its ends."""
+        """Name the file by its version and a digest of both its ends."""
         digest = hashlib.blake2b(digest_size=16)
         ends = {0, max(0, self.size - _SAMPLE)}
         for position in sorted(ends):
             for block in self.blocks(position, min(_SAMPLE, self.size - position)):
                 digest.update(block)
-        version = f"{self._stat.st_ino}|{self.size}|{self._stat.st_mtime_ns}"
-        return f"{self._path.absolute()}|{version}|{digest.hexdigest()}"
+        return f"{self.version()}|{digest.hexdigest()}"
 
     def check_unchanged(self) -> None:
         """Compare size and modification time, and that the name still leads to this file.
@@ -186,6 +193,10 @@ class MemoryReader:
             yield self._view[start : min(start + BLOCK, end)]
 
     def identity(self) -> str:
+        """Name the bytes as `version` does."""
+        return self.version()
+
+    def version(self) -> str:
         """Name the bytes by their digest; many bytes, which would take long, by chance."""
         if self.size > _MOST_HASHED:
             return os.urandom(16).hex()

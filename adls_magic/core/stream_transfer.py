@@ -28,10 +28,9 @@ class StreamTransfer(Transfer):
         stop: threading.Event,
         digest: Callable[[], str] | None,
     ) -> None:
-        super().__init__(count, stop)
+        super().__init__(target, count, stop)
         self.supply = StreamSupply()
         self._supply = self.supply
-        self._target = target
         self._digest = digest
 
     def end(self) -> None:
@@ -51,7 +50,6 @@ class StreamTransfer(Transfer):
         return self.supply.is_ended or self.supply.waiting > 1
 
     def _open(self) -> None:
-        assert self._target is not None  # noqa: S101 - given at the start
         if self.supply.is_single:
             self._put_single(self.supply.take())
         else:

@@ -61,19 +61,29 @@ class Target:
         client: the account's client.
         remote: where the file is to appear.
         wish: what the user wants of it.
-        identity: differs when the bytes may differ; goes into the staged name.
     """
 
-    def __init__(self, client: Client, remote: RemotePath, wish: Wish, identity: str) -> None:
+    def __init__(self, client: Client, remote: RemotePath, wish: Wish) -> None:
         self._client = client
         self.remote = remote
         self._wish = wish
-        text = f"{client.url(remote)}|{identity}"
-        self._fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self._fingerprint = ""
         self._existing: PathProperties | None = None
         self._written = remote  # where the bytes go
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
+
+    def identify(self, source: str) -> None:
+        """Tell what is to be written: a text that differs when the bytes may differ.
+
+        What a run leaves behind carries a fingerprint of it, and of all that is stored with the
+        file, so that only the very same upload goes on with it.
+        """
+        wish = self._wish
+        parts = [self._client.url(self.remote), source, wish.content_type]
+        parts += [f"{name}={value}" for name, value in sorted(wish.metadata.items())]
+        text = "|".join(parts).encode("utf-8", "surrogatepass")
+        self._fingerprint = hashlib.sha256(text).hexdigest()[:16]
 
     def look(self) -> None:
         """Ask the service what is at the target, and act on it.
@@ -203,15 +213,17 @@ class Target:
             self._open_in_place()
             return 0
         self._written = self._staged()
-        self._is_ours = True
+        start = 0
         if plan is None:
             self._etag = self._create(self._written)
-            return 0
-        try:
-            self._etag = self._create(self._written, if_none_match="*")
-        except errors.PathExistsError:
-            return self._take_over(plan)
-        return 0
+        else:
+            try:
+                self._etag = self._create(self._written, if_none_match="*")
+            except errors.PathExistsError:
+                start = self._take_over(plan)
+        # Only from here on: a failure before must not remove what an earlier run has left.
+        self._is_ours = True
+        return start
 
     def _open_in_place(self) -> None:
         existing = self._existing
@@ -357,11 +369,11 @@ class Target:
 
     def abandon(self, client: Client | None = None) -> None:
         """Remove what a failed upload has left; `client` replaces one that is stopped."""
-        if not self._is_ours:
+        if not self._is_ours or not self._etag:
             return
         # Only what is still as we left it: a lost answer may hide that it was finished, and
         # another run may have taken over.
-        (client or self._client).delete(self._written, if_match=self._etag or None)
+        (client or self._client).delete(self._written, if_match=self._etag)
         self._is_ours = False
 
     def leave(self, position: int, client: Client | None = None) -> None:

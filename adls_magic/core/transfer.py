@@ -38,13 +38,14 @@ class Transfer:
     """An upload of one source to one target.
 
     Args:
+        target: where to.
         count: called by workers with bytes sent, negative when a try is taken back.
         stop: set when the user stops.
     """
 
-    def __init__(self, count: Count, stop: threading.Event) -> None:
+    def __init__(self, target: Target, count: Count, stop: threading.Event) -> None:
         self.outcome = Outcome()
-        self._target: Target | None = None
+        self._target = target
         self._supply: FileSupply | StreamSupply | None = None
         self._count = count
         self._stop = stop
@@ -145,7 +146,6 @@ class Transfer:
         """Close the source."""
 
     def _send(self, reader: Reader, piece: Piece) -> None:
-        assert self._target is not None  # noqa: S101 - opened before any piece
         body = PieceBody(reader, piece.position, piece.length, self._count)
         try:
             self._target.append(piece.position, body)
@@ -157,7 +157,6 @@ class Transfer:
     def _put_single(self, taken: tuple[Reader, Piece] | None) -> None:
         """Upload a file that is one piece, or none."""
         target = self._target
-        assert target is not None  # noqa: S101 - made just before
         body = None
         if taken is not None:
             reader, piece = taken
@@ -171,17 +170,16 @@ class Transfer:
         self.outcome.ended = time.monotonic()
 
     def _flush(self) -> None:
-        assert self._target is not None and self._supply is not None  # noqa: S101
+        assert self._supply is not None  # noqa: S101
         self._check_source()
         md5 = self._md5()
         self._note(self._target.flush(self._supply.size, md5), md5)
 
     def _appear(self) -> None:
-        assert self._target is not None  # noqa: S101
         self._target.appear()
 
     def _verify(self) -> None:
-        assert self._target is not None and self._supply is not None  # noqa: S101
+        assert self._supply is not None  # noqa: S101
         self._target.verify(self._supply.size)
 
     def _note(self, etag: str, md5: str | None) -> None:
@@ -195,12 +193,16 @@ class Transfer:
     @property
     def leaves_something(self) -> bool:
         """True while something unfinished is at the service."""
-        return self._target is not None and self._target.leaves_something
+        return self._target.leaves_something
+
+    @property
+    def is_at_its_end(self) -> bool:
+        """True when a stop cannot tell any more whether the target is old or new."""
+        return self._state in (State.FLUSHING, State.APPEARING)
 
     def leave(self, client: Client | None = None) -> None:
         """After a stop or a failure: remove what is at the service, if anything.
 
         No task may be under way. `client` replaces the target's own, when that is stopped.
         """
-        if self._target is not None:
-            self._target.abandon(client)
+        self._target.abandon(client)

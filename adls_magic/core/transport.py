@@ -287,7 +287,9 @@ class Transport:
         # Set as it was signed: preparing would quote the URL once more.
         request.url = self._origin + target
         request.headers = requests.structures.CaseInsensitiveDict(headers)
-        request.body = self._stoppable(body.blocks()) if body is not None else None
+        failures: list[AdlsError] = []
+        blocks: Any = self._stoppable(body.blocks(), failures) if body is not None else None
+        request.body = blocks
         try:
             response = session.get_adapter(self._origin).send(
                 request,
@@ -296,14 +298,25 @@ class Transport:
                 proxies=self._route.proxies,
             )
             return Answer(response.status_code, response.headers, response.content)
+        except Stopped:
+            if failures:
+                raise failures[0] from None
+            raise
         except (requests.exceptions.ProxyError, requests.exceptions.SSLError) as error:
             raise TransportError(error, connecting=True) from None
 
-    def _stoppable(self, blocks: Iterable[bytes | memoryview]) -> Any:
-        for block in blocks:
-            if self._stop.is_set():
-                raise Stopped
-            yield block
+    def _stoppable(
+        self, blocks: Iterable[bytes | memoryview], failures: list[AdlsError]
+    ) -> Iterator[bytes | memoryview]:
+        """Yield the blocks; keep a source's error, which urllib3 would take for the line's."""
+        try:
+            for block in blocks:
+                if self._stop.is_set():
+                    raise Stopped
+                yield block
+        except AdlsError as error:
+            failures.append(error)
+            raise Stopped from None
 
 
 def _head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
 from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.address import RemotePath
+from adls_magic.core.client import Client
 from adls_magic.core.errors import UploadStopped
 from adls_magic.core.file_transfer import FileTransfer
 from adls_magic.core.filesystem_hint import filesystem_hint
@@ -22,6 +22,7 @@ __all__ = ["UploadJob", "UploadOptions", "UploadResult", "Writer", "open_writer"
 
 # Every piece of a stream in flight is held in memory.
 _MOST_FOR_STREAMS = 16
+_FEW = 8  # targets in one directory that are asked about one by one, rather than by a listing
 
 
 def upload_all(
@@ -67,7 +68,7 @@ def upload_all(
         transfers = [
             FileTransfer(
                 job.source,
-                functools.partial(run.target, job.target),
+                run.target(job.target),
                 run.progress.count,
                 md5=options.md5,
                 stop=run.client.stop,
@@ -130,7 +131,7 @@ def _refuse_existing(run: Run, jobs: Sequence[UploadJob]) -> None:
     there: list[RemotePath] = []
     for directory, paths in wanted.items():
         try:
-            found = [item.name for item in run.client.list(directory) if item.name in paths]
+            found = _existing(run.client, directory, paths)
         except errors.PathNotFoundError as error:
             if error.code == "FilesystemNotFound":
                 raise
@@ -144,6 +145,14 @@ def _refuse_existing(run: Run, jobs: Sequence[UploadJob]) -> None:
             status=409,
             code="PathAlreadyExists",
         )
+
+
+def _existing(client: Client, directory: RemotePath, paths: set[str]) -> list[str]:
+    """Return those of `paths`, all right below `directory`, that exist."""
+    if len(paths) > _FEW:
+        return [item.name for item in client.list(directory) if item.name in paths]
+    places = {path: replace(directory, path=path, is_directory=False) for path in sorted(paths)}
+    return [path for path, place in places.items() if client.find(place) is not None]
 
 
 def open_writer(

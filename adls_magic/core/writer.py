@@ -42,7 +42,8 @@ class Writer:
         self.skipped = False
         self.result: UploadResult | None = None
         self._failure: BaseException | None = None  # of a write; a close repeats it
-        target = run.target(remote, f"stream|{os.urandom(8).hex()}")
+        target = run.target(remote)
+        target.identify(os.urandom(16).hex())
         self._transfer = StreamTransfer(
             target, run.progress.count, stop=run.client.stop, digest=self._md5()
         )
