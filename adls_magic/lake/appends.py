@@ -140,8 +140,7 @@ def _check_crc(text: str) -> None:
 
 def _take_body(context: Context, position: int, length: int) -> dict[str, str]:
     digests = _Digests(context)
-    area = context.store.uncommitted.area(context.key)
-    piece = area.start(position, length)
+    area, piece = context.store.uncommitted.start(context.key, position, length)
     try:
         _write_body(context, piece, digests)
         answer = digests.finish()

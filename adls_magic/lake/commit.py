@@ -55,13 +55,13 @@ def flush(
         new = decide(old)
         if position < old.size:
             raise Refusal("InvalidFlushPosition")
-        area = store.uncommitted.area(key)
+        area = store.uncommitted.find(key)
         pieces = area.tile(old.size, position) if position > old.size else []
         new = replace(new, size=position, blocks=old.blocks + len(pieces))
         if new.blocks > BLOCKS:
             raise Refusal("BlockCountExceedsLimit")
         new = _commit(store, key, old, new, area=area, pieces=pieces)
-        area.settle(pieces, retain=retain)
+        store.uncommitted.settle(key, area, pieces, retain=retain)
         return new
 
 
@@ -71,17 +71,36 @@ def _commit(
     if not pieces:
         store.journal.commit(Change(statements=[rows.put(key, new)]))
         return new
-    if old.size > _SMALL:
-        return _grow(store, key, old, new, pieces=pieces)
-    main = area.detach_main() if old.size == 0 else None
-    file = main or store.uncommitted.new_file()
+    main = area.detach_main()
     try:
         if main is not None:
             _keep_rest(store, area, main, new.size)
-        _fill(file, pieces, new.size, old=store.place(key) if old.size else None)
-        return store.put_file(key, new, file)
+        if old.size > _SMALL:
+            return _grow(store, key, old, new, pieces=pieces)
+        if main is not None and old.size == 0:
+            return _replace(store, key, new, main, pieces=pieces)
+        file = store.uncommitted.new_file()
+        try:
+            return _replace(store, key, new, file, pieces=pieces, old=old)
+        finally:
+            file.leave()
     finally:
-        file.leave()
+        if main is not None:
+            main.leave()
+
+
+def _replace(
+    store: Store,
+    key: Key,
+    new: Entry,
+    file: SideFile,
+    *,
+    pieces: list[Piece],
+    old: Entry | None = None,
+) -> Entry:
+    before = store.place(key) if old is not None and old.size else None
+    _fill(file, pieces, new.size, old=before)
+    return store.put_file(key, new, file)
 
 
 def _keep_rest(store: Store, area: Area, main: SideFile, end: int) -> None:

@@ -12,8 +12,8 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ACCOUNT = "devstoreaccount1"
 _KEY_BYTES = 64
+_STATE = "state.json"
+_PATIENCE = 10.0  # seconds for another process to come up
 
 _running: dict[Path, LocalLake] = {}
 _running_lock = threading.Lock()
@@ -68,7 +70,7 @@ class LocalLake:
         self._port = port
         self._name = account
         self._given_key = key
-        self._filesystem = names.check_filesystem(filesystem)
+        self._filesystem = _checked(filesystem)
         self._key = ""
         self._server: Server | None = None
         self._store: Store | None = None
@@ -106,6 +108,7 @@ class LocalLake:
         if self._lock is None:
             raise LakeInUseError(f"Another server already serves {self.root}.")
         try:
+            (home / _STATE).unlink(missing_ok=True)  # left by one that was killed
             self._serve()
         except BaseException:
             self.stop()
@@ -114,7 +117,7 @@ class LocalLake:
 
     def _serve(self) -> None:
         self._key = self._given_key or _stored_key(self.key_file)
-        keyring = Keyring(self._name, base64.b64decode(self._key, validate=True))
+        keyring = Keyring(self._name, _decoded(self._key))
         store = self._store = Store(self.root)
 
         def service(request: Request, buffer: bytearray) -> Answer:
@@ -123,22 +126,24 @@ class LocalLake:
         self._server = Server(
             refuse_errors(service), port=self._port, chore=store.uncommitted.sweep
         )
-        self.make_filesystem(self._filesystem)
+        self.use_filesystem(self._filesystem)
         self._server.start()
         self._write_state()
 
-    def make_filesystem(self, name: str) -> None:
-        """Make a filesystem if it is missing."""
-        if (
-            self._store is not None
-            and volumes.filesystem(self._store, names.check_filesystem(name)) is None
-        ):
-            with contextlib.suppress(Refusal):
+    def use_filesystem(self, name: str) -> None:
+        """Make a filesystem if it is missing, and name it in `account` from now on.
+
+        Raises:
+            ValueError: the name breaks the service's rules.
+        """
+        self._filesystem = _checked(name)
+        if self._store is not None and volumes.filesystem(self._store, name) is None:
+            with contextlib.suppress(Refusal):  # somebody else made it meanwhile
                 volumes.create(self._store, name, {})
 
     def _write_state(self) -> None:
         state = {"url": self.url, "account": self._name, "pid": os.getpid()}
-        file = self.root / names.HOME / "state.json"
+        file = self.root / names.HOME / _STATE
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps(state), encoding="utf-8")
         fresh.replace(file)
@@ -147,7 +152,7 @@ class LocalLake:
         """Stop serving; afterwards no thread and no socket is left."""
         if self._server is not None:
             self._server.stop()
-            (self.root / names.HOME / "state.json").unlink(missing_ok=True)
+            (self.root / names.HOME / _STATE).unlink(missing_ok=True)
             self._server = None
         if self._store is not None:
             self._store.close()
@@ -208,13 +213,12 @@ def find_or_start(
     with _running_lock:
         lake = _running.get(place)
         if lake is None:
-            found = _find(place, filesystem)
-            if found is not None:
-                return found
-            lake = LocalLake(place, filesystem=filesystem).start()
+            try:
+                lake = LocalLake(place, filesystem=filesystem).start()
+            except LakeInUseError:
+                return _find(place, _checked(filesystem))
             _running[place] = lake
-            return lake
-    lake.make_filesystem(filesystem)
+    lake.use_filesystem(filesystem)
     return lake
 
 
@@ -227,14 +231,39 @@ def stop_all() -> None:
         lake.stop()
 
 
-def _find(root: Path, filesystem: str) -> FoundLake | None:
+def _find(root: Path, filesystem: str) -> FoundLake:
+    """Return the lake of the process that holds the lock, which may only be starting."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            state = json.loads((root / names.HOME / _STATE).read_text(encoding="utf-8"))
+            found = FoundLake(root, state["url"], state["account"], filesystem=filesystem)
+            (root / filesystem).mkdir(exist_ok=True)  # a folder is a filesystem
+        except (OSError, ValueError, KeyError, TypeError):
+            if time.monotonic() > end:
+                raise LakeInUseError(
+                    f"Another process holds {root} but does not serve it; end that process."
+                ) from None
+            time.sleep(0.05)
+        else:
+            return found
+
+
+def _checked(filesystem: str) -> str:
     try:
-        state = json.loads((root / names.HOME / "state.json").read_text(encoding="utf-8"))
-        port = int(state["url"].rpartition(":")[2].partition("/")[0])
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return FoundLake(root, state["url"], state["account"], filesystem=filesystem)
+        return names.check_filesystem(filesystem)
+    except Refusal:
+        raise ValueError(
+            f"{filesystem!r} cannot be a filesystem: 3 to 63 characters, a-z, 0-9 and single "
+            "hyphens, beginning and ending with a letter or digit."
+        ) from None
+
+
+def _decoded(key: str) -> bytes:
+    try:
+        return base64.b64decode(key, validate=True)
+    except ValueError:
+        raise ValueError("The key of a lake must be base64.") from None
 
 
 def _stored_key(file: Path) -> str:

@@ -124,7 +124,7 @@ def rename(context: Context) -> Answer:
 
 
 def _rename_source(context: Context) -> Key:
-    """Return the source's filesystem and path; its own SAS, if there is one, must allow the move."""
+    """Return the source's filesystem and path; its own SAS, if any, must allow the move."""
     raw, _, token = context.request.headers["x-ms-rename-source"].partition("?")
     if not raw.isascii():
         raise Refusal("InvalidSourceUri")

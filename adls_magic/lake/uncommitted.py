@@ -82,24 +82,32 @@ class Area:
         self._main: SideFile | None = None
         self._starts: list[int] = []  # regions of the main file that were given out, sorted
         self._ends: list[int] = []
-        self._writing = 0  # appends on their way into the main file
+        self._active = 0  # appends on their way
+        self._writing = 0  # those of them that go into the main file
 
-    def start(self, position: int, length: int) -> Piece:
-        """Return the place for an append; `accept` or `abandon` it.
+    def start(self, position: int, length: int) -> Piece | None:
+        """Return the place for an append, to be accepted or abandoned; None: take a new area.
 
         Raises:
             Refusal: too many pieces are waiting.
         """
         with self._lock:
-            self.last_used = time.monotonic()
+            if self._dropped:
+                return None
             if len(self._pieces) >= PIECES:
                 raise Refusal("UncommittedBlockCountExceedsLimit")
-            if position + length > _FARTHEST or not self._claim(position, position + length):
-                return Piece(position, length, self._new_file(), 0)
-            if self._main is None:
-                self._main = self._new_file()
-            self._writing += 1
-            return Piece(position, length, self._main.use(), position)
+            self.last_used = time.monotonic()
+            piece = self._place(position, length)
+            self._active += 1
+            return piece
+
+    def _place(self, position: int, length: int) -> Piece:
+        if position + length > _FARTHEST or not self._claim(position, position + length):
+            return Piece(position, length, self._new_file(), 0)
+        if self._main is None:
+            self._main = self._new_file()
+        self._writing += 1
+        return Piece(position, length, self._main.use(), position)
 
     def _claim(self, start: int, end: int) -> bool:
         at = bisect.bisect_left(self._starts, start)
@@ -129,6 +137,7 @@ class Area:
         piece.file.leave()
 
     def _written(self, piece: Piece) -> None:
+        self._active -= 1
         if piece.file is self._main:
             self._writing -= 1
 
@@ -179,21 +188,23 @@ class Area:
             old, piece.file, piece.offset = piece.file, file, 0
         old.leave()
 
-    def settle(self, committed: list[Piece], *, retain: bool) -> None:
-        """Remove committed pieces, and without `retain` all others too."""
+    def settle(self, committed: list[Piece], *, retain: bool) -> bool:
+        """Remove committed pieces, and without `retain` all others too.
+
+        Returns:
+            Whether nothing waits and nothing is on its way: then the area has ended.
+        """
         with self._lock:
             gone = committed if retain else list(self._pieces.values())
             gone = [piece for piece in gone if self._pieces.get(piece.position) is piece]
             for piece in gone:
                 del self._pieces[piece.position]
+            ended = not self._pieces and not self._active
         for piece in gone:
             piece.file.leave()
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing waits and nothing is being written."""
-        with self._lock:
-            return not self._pieces and not self._writing
+        if ended:
+            self.drop()
+        return ended
 
 
 class Uncommitted:
@@ -211,10 +222,34 @@ class Uncommitted:
         file.path.touch(exist_ok=False)
         return file
 
-    def area(self, key: Key) -> Area:
-        """Return a file's area, made at its first use."""
+    def start(self, key: Key, position: int, length: int) -> tuple[Area, Piece]:
+        """Return a file's area, and in it the place for an append.
+
+        Raises:
+            Refusal: too many pieces are waiting.
+        """
+        while True:
+            with self._lock:
+                area = self._areas.setdefault(key, Area(self.new_file))
+            piece = area.start(position, length)
+            if piece is not None:
+                return area, piece
+            self._forget(key, area)
+
+    def find(self, key: Key) -> Area:
+        """Return a file's area; an empty one when nothing waits."""
         with self._lock:
-            return self._areas.setdefault(key, Area(self.new_file))
+            return self._areas.get(key) or Area(self.new_file)
+
+    def settle(self, key: Key, area: Area, committed: list[Piece], *, retain: bool) -> None:
+        """Remove committed pieces from an area, and the area when it is empty."""
+        if area.settle(committed, retain=retain):
+            self._forget(key, area)
+
+    def _forget(self, key: Key, area: Area) -> None:
+        with self._lock:
+            if self._areas.get(key) is area:
+                del self._areas[key]
 
     def drop(self, key: Key, *, tree: bool = False) -> None:
         """Throw away what waits for a file, or for all below a directory."""

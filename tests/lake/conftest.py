@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -31,4 +32,4 @@ def wire(lake: LocalLake) -> Iterator[Wire]:
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> str:
     """A directory of its own for each test, as a path below the filesystem."""
-    return "/lake/" + request.node.name.replace("[", "-").replace("]", "").strip(".")
+    return "/lake/" + re.sub(r"\W+", "-", request.node.name)
