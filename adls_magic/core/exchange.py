@@ -155,6 +155,9 @@ def is_final(cause: BaseException) -> bool:
     return isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(cause)
 
 
+_BROKEN = "the connection broke"
+_TRY_AGAIN = "check the network and run it again."
+
 # What went wrong below → what to tell. The first row that fits counts.
 _CAUSES: tuple[tuple[Callable[[BaseException], bool], str, str], ...] = (
     (
@@ -178,6 +181,11 @@ _CAUSES: tuple[tuple[Callable[[BaseException], bool], str, str], ...] = (
         "is the endpoint right, and is the server running?",
     ),
     (
+        lambda cause: isinstance(cause, (http.client.RemoteDisconnected, ConnectionResetError)),
+        _BROKEN,
+        _TRY_AGAIN,
+    ),
+    (
         lambda cause: isinstance(cause, TimeoutError),
         "it did not answer in time",
         "check the network or firewall and run it again.",
@@ -195,7 +203,7 @@ def connection_error(
 ) -> errors.ConnectionFailedError:
     """Return the error that tells why there was no answer from `where`, after so many tries."""
     cause = failure.cause
-    what, cure = "the connection broke", "check the network and run it again."
+    what, cure = _BROKEN, _TRY_AGAIN
     for fits, known_what, known_cure in _CAUSES:
         if fits(cause):
             what, cure = known_what, known_cure
