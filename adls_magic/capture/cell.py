@@ -10,13 +10,15 @@ from __future__ import annotations
 import ast
 import asyncio
 import collections
+import io
 import os
 import subprocess
 import sys
+import tokenize
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from adls_magic.capture.stream import CellStdout
 from adls_magic.capture.swap import swapped
@@ -27,6 +29,10 @@ _REMEMBERED = 16  # the latest displayed objects, of which one may be wanted
 
 # Calls that give no value, by which a cell of text is known before it runs.
 _VALUELESS = ("print(", "display(", "get_ipython().system(")
+_INVISIBLE = (
+    *(tokenize.ENDMARKER, tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT),
+    *(tokenize.INDENT, tokenize.DEDENT),
+)
 
 
 @dataclass(slots=True)
@@ -92,7 +98,7 @@ def may_end_in_value(shell: Any, cell: str) -> bool:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
         return True
-    if not body or _ends_in_semicolon(shell, cell):
+    if not body or _ends_in_semicolon(cell):
         return False
     if getattr(shell, "ast_node_interactivity", "last_expr") not in ("last_expr", "none"):
         return True
@@ -100,11 +106,18 @@ def may_end_in_value(shell: Any, cell: str) -> bool:
     return isinstance(last, ast.Expr) and not ast.unparse(last).startswith(_VALUELESS)
 
 
-def _ends_in_semicolon(shell: Any, cell: str) -> bool:
+def _ends_in_semicolon(cell: str) -> bool:
+    """Return whether the last token is the `;` that hides a value.
+
+    IPython looks for it too, but in the cell of the notebook, which is a call of the magic.
+    """
     try:
-        return bool(shell.displayhook.semicolon_at_end_of_expression(cell))
-    except Exception:  # noqa: BLE001 - text that has no Python tokens, such as an odd magic
-        return False
+        tokens = list(tokenize.generate_tokens(io.StringIO(cell).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return cell.rstrip().endswith(";")
+    seen = (token for token in reversed(tokens) if token.type not in _INVISIBLE)
+    last = next(seen, None)
+    return last is not None and last.string == ";"
 
 
 def run(shell: Any, cell: str, wishes: Wishes) -> Outcome:
@@ -142,11 +155,11 @@ class _ValueHook:
         outside: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._shell = shell
-        self._original = sys.displayhook if shell.display_trap.is_active else shell.displayhook
+        self._original = _display_of(shell)
         self._outcome = outcome
         self._wishes = wishes
         self._outside = outside
-        self._hidden = _ends_in_semicolon(shell, cell)
+        self._hidden = _ends_in_semicolon(cell)
 
     def __call__(self, value: Any = None) -> None:
         if self._hidden:
@@ -171,6 +184,14 @@ class _ValueHook:
         hook = self._shell.displayhook
         hook.check_for_underscore()
         hook.update_user_ns(value)
+
+
+def _display_of(shell: Any) -> Callable[[Any], object]:
+    """Return what displays a value now: IPython's hook, or what a magic around this one set."""
+    hook = sys.displayhook
+    if isinstance(hook, _ValueHook) or hook is sys.__displayhook__:
+        return cast(Callable[[Any], object], shell.displayhook)
+    return hook
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
 
 ROOT = Path(__file__).resolve().parents[2]
+PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 PRELUDE = """
 import contextlib, sys
@@ -59,11 +60,13 @@ class Ran:
     errors: list[tuple[str, str, int]] = field(default_factory=list)  # name, text, lines shown
     shown: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    printed_at: list[float] = field(default_factory=list)  # seconds after the start
 
     def take(self, message: dict[str, Any]) -> None:
         content = message["content"]
         if message["msg_type"] == "stream":
             self.streams[content["name"]] += content["text"]
+            self.printed_at.append(time.monotonic())
         elif message["msg_type"] == "error":
             shown = (content["ename"], content["evalue"], len(content["traceback"]))
             self.errors.append(shown)
@@ -75,7 +78,7 @@ class Kernel:
     """Runs cells in a kernel with a cell magic `%%write NAME option=value, …`."""
 
     def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": PATH}
         for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):  # ipykernel looks at the second
             environment.pop(name, None)
         self.manager = KernelManager(kernel_name="python3")
@@ -94,6 +97,7 @@ class Kernel:
         began = time.monotonic()
         reply = self._client.execute_interactive(code, output_hook=ran.take, timeout=60)
         ran.seconds = time.monotonic() - began
+        ran.printed_at = [moment - began for moment in ran.printed_at]
         ran.status = reply["content"]["status"]
         if stop_after is not None:
             timer.join()

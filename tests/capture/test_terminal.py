@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PRELUDE, ROOT
+from .conftest import PATH, PRELUDE
 
 SCRIPT = r"""
 write = get_ipython().run_cell_magic
@@ -30,7 +30,7 @@ print("normal")
 def test_terminal(tmp_path: Path) -> None:
     script = tmp_path / "script.ipy"
     script.write_text(PRELUDE + SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": PATH, "IPYTHONDIR": str(tmp_path)}
     command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == [
