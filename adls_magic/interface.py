@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     OneSource = str | os.PathLike[str] | bytes | IO[bytes] | IO[str] | Iterable[bytes | str]
 
-_MODES = ("w", "wb", "bw", "x", "xb", "bx")
+_MODES = ("w", "wt", "wb", "x", "xt", "xb")
 
 
 class UploadKeywords(TypedDict, total=False):
@@ -171,7 +171,7 @@ def open(
         OptionError: another mode.
         PathExistsError: "x", and the file exists.
     """
-    if mode.replace("t", "") not in _MODES:
+    if mode not in _MODES:
         raise OptionError('the mode must be "w" or "x" (refuse what exists), with "b" for bytes')
     options = UploadOptions(
         if_exists="refuse" if "x" in mode else "overwrite",

@@ -67,7 +67,7 @@ class CellTarget:
         options.check()
         with Client(self._account) as client:
             try:
-                Target(client, self._remote, Wish(if_exists=options.if_exists), "").look()
+                Target(client, self._remote, Wish(if_exists=options.if_exists)).look()
             except SkippedError:
                 return client.url(self._remote)
         return None
