@@ -1,0 +1,328 @@
+"""Stop on dead lines, nothing left behind, and which way the traffic goes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from adls_magic.core import errors
+from adls_magic.core.account import Account
+from adls_magic.core.address import RemotePath
+from adls_magic.core.client import Client
+from adls_magic.core.secret import Secret
+from adls_magic.core.source import FileReader, MemoryReader, PieceBody
+from adls_magic.core.transport import Stopped
+
+from .conftest import KEY, QUICK, account_at
+from .servers import ConnectProxy, SilentServer, SocketServer, answer
+
+X = RemotePath("fs", "x")
+OK = answer(200, {"ETag": '"1"'})
+FAKE = Account("somehost", "http://somehost.example/somehost", auth="anonymous")
+
+
+def large(megabytes: int = 64) -> PieceBody:
+    data = bytes(1_000_000)
+
+    class Repeated(MemoryReader):
+        def blocks(self, position, length):
+            for _ in range(length // len(data)):
+                yield data
+
+    return PieceBody(Repeated(b""), 0, megabytes * len(data), lambda count: None)
+
+
+def stopped_after(client: Client, call, seconds: float = 0.3) -> float:
+    """Run `call` in a thread, abort it, and return the seconds until it was back."""
+    ended: list[BaseException | None] = []
+
+    def work() -> None:
+        try:
+            call()
+            ended.append(None)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(seconds)
+    assert thread.is_alive(), ended
+    began = time.monotonic()
+    client.abort()
+    thread.join(15)
+    took = time.monotonic() - began
+    assert isinstance(ended[0], Stopped), ended
+    return took
+
+
+@pytest.fixture
+def silent() -> Iterator[SilentServer]:
+    with SilentServer() as server:
+        yield server
+
+
+def test_stop_ends_a_send_that_nobody_reads(silent: SilentServer):
+    with Client(account_at(silent.port)) as client:
+        assert stopped_after(client, lambda: client.append(X, 0, large())) < 1
+
+
+def test_stop_ends_a_wait_for_an_answer(silent: SilentServer):
+    with Client(account_at(silent.port)) as client:
+        assert stopped_after(client, lambda: client.find(X)) < 1
+
+
+def test_stop_ends_a_tls_handshake(silent: SilentServer):
+    account = replace(account_at(silent.port), endpoint=f"https://127.0.0.1:{silent.port}/a")
+    with Client(account) as client:
+        assert stopped_after(client, lambda: client.find(X)) < 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fills a backlog as Linux does")
+def test_stop_ends_a_connect():
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # nobody accepts: soon the next connect waits for ever
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        with Client(account_at(listener.getsockname()[1])) as client:
+            assert stopped_after(client, lambda: client.find(X)) < 1
+
+
+def test_stop_ends_every_thread_at_once(silent: SilentServer):
+    ended = []
+    with Client(account_at(silent.port)) as client:
+
+        def work() -> None:
+            try:
+                client.append(X, 0, large())
+            except Stopped:
+                ended.append(1)
+
+        threads = [threading.Thread(target=work) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.4)
+        began = time.monotonic()
+        client.abort()
+        for thread in threads:
+            thread.join(10)
+        assert time.monotonic() - began < 1
+    assert len(ended) == 12
+
+
+def test_abort_twice_and_close_twice(serve):
+    server = serve(lambda got: OK)
+    client = Client(account_at(server.port))
+    client.find(X)
+    client.abort()
+    client.abort()
+    client.close()
+    client.close()
+
+
+def test_a_thread_that_has_ended_leaves_no_socket(serve):
+    """The pool's threads end before the client is closed."""
+    server = serve(lambda got: OK)
+    with Client(account_at(server.port), policy=QUICK) as client:
+        thread = threading.Thread(target=client.find, args=(X,))
+        thread.start()
+        thread.join()
+
+
+# ---------------------------------------------------------------------------- the body's source
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+def test_a_source_that_fails_is_no_broken_line(size: int, serve, tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(bytes(size))
+    reader = FileReader(path)
+    path.write_bytes(bytes(size // 2))
+    server = serve(lambda got: answer(202))
+    with Client(account_at(server.port), policy=QUICK) as client, contextlib.closing(reader):
+        with pytest.raises(errors.SourceError, match="shorter"):
+            client.append(X, 0, PieceBody(reader, 0, size, lambda count: None))
+        assert client.traffic.requests == 1
+        client.append(X, 0, PieceBody(MemoryReader(b"abc"), 0, 3, lambda count: None))
+    assert [got.body for got in server.received] == [b"abc"]
+
+
+# -------------------------------------------------------------------------------------- proxies
+
+
+@pytest.fixture
+def proxied(serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ConnectProxy, object]]:
+    server = serve(lambda got: OK)
+    with ConnectProxy(server.port) as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        yield proxy, server
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "127.0.0.5"])
+def test_a_proxy_never_sees_loopback(host: str, proxied):
+    proxy, server = proxied
+    account = replace(account_at(1), endpoint=f"http://{host}:{server.port}/devstoreaccount1")
+    with contextlib.suppress(errors.ConnectionFailedError):  # not every system has 127.0.0.5
+        with Client(account, policy=QUICK) as client:
+            client.find(X)
+    assert proxy.lines == []
+
+
+def test_a_proxy_is_used_for_other_hosts(proxied):
+    proxy, server = proxied
+    with Client(FAKE, policy=QUICK) as client:
+        client.find(RemotePath("fs", "a b%ü"))
+        client.find(RemotePath("fs", "x"))
+    first = "HEAD http://somehost.example/somehost/fs/a%20b%25%C3%BC HTTP/1.1"
+    assert proxy.lines[0] == first
+    assert server.received[0].target == "/somehost/fs/a%20b%25%C3%BC"
+    assert server.received[0].header("Host") == "somehost.example"
+    assert server.received[0].header("x-ms-version") == "2023-11-03"
+
+
+def test_no_proxy_is_obeyed(proxied, monkeypatch: pytest.MonkeyPatch):
+    proxy, _ = proxied
+    monkeypatch.setenv("NO_PROXY", "somehost.example")
+
+    def nowhere(*args, **given):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    with Client(FAKE, policy=QUICK) as client:
+        with pytest.raises(errors.ConnectionFailedError, match="name was not found"):
+            client.find(X)
+    assert proxy.lines == []
+
+
+def test_a_key_never_goes_over_plain_http_to_another_host():
+    for given in ({"auth": "key", "secret": Secret(KEY)}, {"auth": "sas", "secret": Secret("a=b")}):
+        with pytest.raises(errors.ConfigurationError, match="plain http"):
+            Account("somehost", "http://somehost.example/somehost", **given)
+
+
+def test_a_proxy_that_is_not_there_is_said_soon(monkeypatch: pytest.MonkeyPatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-word@127.0.0.1:{port}")
+    account = replace(FAKE, endpoint="https://somehost.example/somehost")
+    with Client(account) as client:  # the default policy
+        began = time.monotonic()
+        with pytest.raises(errors.ConnectionFailedError, match="HTTPS_PROXY") as caught:
+            client.find(X)
+        assert time.monotonic() - began < 3
+    assert "pass-word" not in str(caught.value)
+
+
+def test_a_proxy_that_wants_a_login_is_said(serve, monkeypatch: pytest.MonkeyPatch):
+    server = serve(lambda got: answer(407, {"Proxy-Authenticate": "Basic"}))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.port}")
+    with Client(FAKE, policy=QUICK) as client:
+        with pytest.raises(errors.AdlsError, match=r"user:password@host"):
+            client.find(X)
+
+
+def test_stop_ends_a_wait_behind_a_proxy(silent: SilentServer, monkeypatch):
+    with ConnectProxy(silent.port) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with Client(FAKE) as client:
+            assert stopped_after(client, lambda: client.find(X)) < 1
+
+
+def test_stop_ends_a_send_behind_a_proxy(silent: SilentServer, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{silent.port}")
+    with Client(FAKE) as client:
+        assert stopped_after(client, lambda: client.append(X, 0, large())) < 1
+
+
+def test_stop_ends_a_wait_for_the_proxy_itself(silent: SilentServer, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.port}")
+    with Client(replace(FAKE, endpoint="https://somehost.example/somehost")) as client:
+        assert stopped_after(client, lambda: client.find(X)) < 1
+
+
+def test_a_source_that_fails_is_no_broken_line_behind_a_proxy(proxied, tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(bytes(1_000_000))
+    reader = FileReader(path)
+    path.write_bytes(bytes(500_000))
+    with Client(FAKE, policy=QUICK) as client, contextlib.closing(reader):
+        with pytest.raises(errors.SourceError, match="shorter"):
+            client.append(X, 0, PieceBody(reader, 0, 1_000_000, lambda count: None))
+
+
+# ------------------------------------------------------------------------------------------- TLS
+
+
+def test_a_line_that_dies_in_the_handshake_is_tried_again():
+    class Curt(SocketServer):
+        def _converse(self, wire: socket.socket, number: int) -> None:
+            wire.recv(10)
+
+    with Curt() as server:
+        account = replace(account_at(server.port), endpoint=f"https://127.0.0.1:{server.port}/a")
+        with Client(account, policy=QUICK) as client:
+            with pytest.raises(errors.ConnectionFailedError):
+                client.find(X)
+            assert client.traffic.requests > 1
+
+
+def test_certificates_are_checked_by_default(silent: SilentServer):
+    account = replace(account_at(silent.port), endpoint=f"https://127.0.0.1:{silent.port}/a")
+    with Client(account) as client:
+        tls = client._transport._route.tls
+        assert tls.verify_mode is ssl.CERT_REQUIRED and tls.check_hostname
+
+
+def test_a_slow_line_lives_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch):
+    """The time-out is for a block, not for a body."""
+    monkeypatch.setattr("adls_magic.core.transport.BLOCK_TIMEOUT", 1.0)
+    size = 12_000_000
+
+    class Slow(SocketServer):
+        def _converse(self, wire: socket.socket, number: int) -> None:
+            left = size
+            while left > 0 and (data := wire.recv(65536)):
+                left -= len(data)
+                time.sleep(0.01)
+            wire.sendall(answer(202))
+
+    with Slow() as server, Client(account_at(server.port), policy=QUICK) as client:
+        began = time.monotonic()
+        client.append(X, 0, PieceBody(MemoryReader(bytes(size)), 0, size, lambda count: None))
+        assert time.monotonic() - began > 1.2
+        assert client.traffic.retries == 0
+
+
+def test_a_line_that_stands_still_is_given_up(silent: SilentServer, monkeypatch):
+    monkeypatch.setattr("adls_magic.core.transport.BLOCK_TIMEOUT", 0.2)
+    with Client(account_at(silent.port), policy=QUICK) as client:
+        with pytest.raises(errors.ConnectionFailedError, match="in time"):
+            client.append(X, 0, large(8))
+        assert client.traffic.throttled == client.traffic.requests
+
+
+def test_an_answer_after_the_time_out_is_not_taken_for_the_next(serve, monkeypatch):
+    monkeypatch.setattr("adls_magic.core.transport.BLOCK_TIMEOUT", 0.2)
+    late = answer(200, body=b"late")
+
+    def answering(got):
+        if got.number == 1:
+            time.sleep(0.4)
+            return late
+        return answer(200, body=b"fresh")
+
+    server = serve(answering)
+    with Client(account_at(server.port), policy=QUICK) as client:
+        assert client.read(X) == b"fresh"
+        time.sleep(0.4)
+        assert client.read(X) == b"fresh"
