@@ -131,7 +131,7 @@ ROWS = (
         size=1 * GIB,
         tls=True,
         raw=Setting(4, 16 * MIB),
-        tuned=Setting(4, 16 * MIB),
+        tuned=Setting(4, 8 * MIB),
     ),
     Row(
         name="latency",
@@ -147,7 +147,7 @@ ROWS = (
         size=1 * GIB,
         line=Line(latency=0.005),
         raw=Setting(16, 8 * MIB),
-        tuned=Setting(8, 16 * MIB),
+        tuned=Setting(8, 8 * MIB),
     ),
     Row(
         name="wan",
@@ -155,7 +155,7 @@ ROWS = (
         size=2 * GIB,
         line=Line(latency=0.100, connection_rate=20, total_rate=200),
         raw=Setting(32, 8 * MIB),
-        tuned=Setting(16, 16 * MIB),
+        tuned=Setting(32, 8 * MIB),
     ),
     Row(
         name="thin",
@@ -183,6 +183,7 @@ ROWS = (
         line=Line(latency=0.020),
         raw=Setting(128, 16 * KIB),
         tuned=Setting(64, 16 * KIB),
+        tuned_apart={name: Setting(128, 16 * KIB) for name in ("obstore", "opendal")},
     ),
     Row(
         name="memory",

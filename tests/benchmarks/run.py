@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,10 +100,10 @@ def run_driver(words: list[str], environment: dict[str, str]) -> tuple[dict[str,
     try:
         said, complained = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
         return {}, f"not done after {TIMEOUT:.0f} s"
     finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
         watch.stop()
     if process.returncode:
         return {}, (complained.strip().splitlines() or [f"status {process.returncode}"])[-1][:160]
@@ -234,6 +235,7 @@ def chosen_rows(given: argparse.Namespace) -> list[Row]:
 @contextmanager
 def ready_bench(peers_python: Path, temporary: Path | None) -> Iterator[Bench]:
     """The sink compiled and the certificate made, in a directory that goes away again."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that it does then, too
     with tempfile.TemporaryDirectory(dir=temporary) as made:
         directory = Path(made)
         yield Bench(build(directory), make_certificate(directory), peers_python, directory)
