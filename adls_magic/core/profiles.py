@@ -143,7 +143,7 @@ def save_profile(name: str, account: Account, *, secret_in_file: bool = False) -
         lines.append(f"{kept} = {account.secret.reveal()}")
     _change(path, name, lines, private=True)
     if earlier is not None:
-        _drop_kept(earlier, but=(account.endpoint, kept) if place == "key ring" else None)
+        _drop_kept(earlier, but=(account.endpoint, kept))
     return _said(name, path, place)
 
 

@@ -157,7 +157,7 @@ WRONG = [
     ("abfss://raw@contoso/x", "whole host"),
     ("abfss://raw@127.0.0.1:10000/acct/x", "path-style|emulator"),
     ("abfss://raw@Con_toso.dfs.core.windows.net/x", "3 to 24"),
-    ("abfss://raw@contoso-secondary.dfs.core.windows.net/x", "secondary"),
+    ("abfss://raw@contoso-secondary.dfs.core.windows.net/x", "secondary host"),
     ("https://contoso.file.core.windows.net/raw/x", r"\.file\."),
     ("https://contoso.dfs.core.windows.net/", "names no filesystem"),
     ("https://contoso.dfs.core.windows.net/raw/x?restype=container", "query"),

@@ -223,6 +223,13 @@ def test_saving_into_the_file_needs_consent_and_is_private(tmp_path):
     assert again == contoso(filesystem="raw")
 
 
+@posix
+def test_a_secret_makes_a_public_file_private(config):
+    path = config("[other]\naccount_name = other\n", 0o644)
+    save_profile("mine", contoso(), secret_in_file=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize(
     "account",
     [
