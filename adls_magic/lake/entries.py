@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 _TICKS_TO_1970 = 621_355_968_000_000_000  # 100 ns since the year 1, the unit of the service's ETags
 _TICKS_1601_TO_1970 = 116_444_736_000_000_000  # Windows file time
@@ -101,10 +101,16 @@ class Entry:
 
     def to_text(self) -> str:
         """Return the storage form."""
-        facts = asdict(self)
-        for name in ("is_directory", "size", "stamp", "disk_time"):
-            del facts[name]
+        facts = {name: getattr(self, name) for name in _FACTS}
+        facts["content"] = {name: getattr(self.content, name) for name in Content.__slots__}
         return json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
+
+
+_FACTS = [
+    fact.name
+    for fact in fields(Entry)
+    if fact.name not in ("is_directory", "size", "stamp", "disk_time")
+]
 
 
 def entry_from_row(row: tuple[int, int, int, int, str]) -> Entry:

@@ -20,7 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adls_magic.lake import names
+
 Statement = tuple[str, tuple[Any, ...]]
+
+_SETTLE = 128  # intents that are kept until the folders in which they were done get synced
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS filesystems (
@@ -52,6 +56,7 @@ class Change:
         statements: SQL with its values.
         moves: done in order, after the commit.
         undo: statements that take the others back if a move fails.
+        sync: whether the moves' sources must be durable names before the commit.
         cut: a file that is about to grow, as filesystem, path and name on disk (relative); after
             a crash it is cut to the size in its row, until the ticket of this change is settled.
         settles: tickets of earlier changes whose growing is over.
@@ -60,6 +65,7 @@ class Change:
     statements: list[Statement] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     undo: list[Statement] = field(default_factory=list)
+    sync: bool = True
     cut: tuple[str, str, str] | None = None
     settles: list[int] = field(default_factory=list)
 
@@ -104,8 +110,9 @@ class Journal:
         self._writer = self._connect(file)
         self._writer.executescript(_SCHEMA)
         self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
-        self._settled: list[int] = []
-        self._unsynced: set[Path] = set()
+        self._settled: list[int] = []  # intents that are done
+        self._unsynced: set[Path] = set()  # where they were done
+        self._pressing = False  # whether one of them must not outlive the next commit
         self._recover()
         self._thread = threading.Thread(target=self._run, name="adls-lake-journal", daemon=True)
         self._thread.start()
@@ -155,9 +162,8 @@ class Journal:
 
     def _commit_batch(self, batch: list[tuple[_Waiting, Change]]) -> None:
         try:
-            self._sync_before(batch)
+            settled = self._sync_before(batch)
             with self.view:
-                settled = list(self._settled)
                 with self._transaction():
                     self._forget(settled)
                     for waiting, change in batch:
@@ -183,12 +189,22 @@ class Journal:
                 self._writer.execute("ROLLBACK")
             raise
 
-    def _sync_before(self, batch: list[tuple[_Waiting, Change]]) -> None:
-        """Sync the names that this commit relies on: moves done earlier, files to be moved now."""
-        for _, change in batch:
-            self._unsynced |= {(self._root / move.source).parent for move in change.moves}
-        while self._unsynced:
-            sync_directory(self._unsynced.pop())
+    def _sync_before(self, batch: list[tuple[_Waiting, Change]]) -> list[int]:
+        """Sync the names that this commit relies on; return the intents that it may forget."""
+        directories = {
+            (self._root / move.source).parent
+            for _, change in batch
+            for move in change.moves
+            if change.sync
+        }
+        settled: list[int] = []
+        if self._pressing or not batch or len(self._settled) >= _SETTLE:
+            settled, self._pressing = list(self._settled), False
+            directories |= self._unsynced
+            self._unsynced = set()
+        for directory in directories:
+            sync_directory(directory)
+        return settled
 
     def _write(self, waiting: _Waiting, change: Change) -> None:
         for sql, values in change.statements:
@@ -221,6 +237,9 @@ class Journal:
             self._take_back(waiting, change, done)
         else:
             self._settled += waiting.intents
+            # A side file's name is used once, but a path may come to life again: then a note
+            # that it is to be moved away must be gone.
+            self._pressing |= any(not m.source.startswith(names.HOME) for m in change.moves)
 
     def _take_back(self, waiting: _Waiting, change: Change, done: list[Move]) -> None:
         # Should even this fail, the intents stay, and the next start does the whole change.

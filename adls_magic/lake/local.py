@@ -12,11 +12,12 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from adls_magic.lake import names, volumes
 from adls_magic.lake.access import Keyring
@@ -142,7 +143,8 @@ class LocalLake:
                 volumes.create(self._store, name, {})
 
     def _write_state(self) -> None:
-        state = {"url": self.url, "account": self._name, "pid": os.getpid()}
+        kept = self._given_key is None
+        state = {"url": self.url, "account": self._name, "pid": os.getpid(), "key kept": kept}
         file = self.root / names.HOME / _STATE
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps(state), encoding="utf-8")
@@ -234,19 +236,30 @@ def stop_all() -> None:
 def _find(root: Path, filesystem: str) -> FoundLake:
     """Return the lake of the process that holds the lock, which may only be starting."""
     end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            state = json.loads((root / names.HOME / _STATE).read_text(encoding="utf-8"))
-            found = FoundLake(root, state["url"], state["account"], filesystem=filesystem)
-            (root / filesystem).mkdir(exist_ok=True)  # a folder is a filesystem
-        except (OSError, ValueError, KeyError, TypeError):
-            if time.monotonic() > end:
-                raise LakeInUseError(
-                    f"Another process holds {root} but does not serve it; end that process."
-                ) from None
-            time.sleep(0.05)
-        else:
-            return found
+    while (state := _read_state(root)) is None:
+        if time.monotonic() > end:
+            raise LakeInUseError(
+                f"Another process holds {root} but does not serve it; end that process."
+            )
+        time.sleep(0.05)
+    if not state["key kept"]:
+        raise LakeInUseError(
+            f"Another process serves {root} with a key of its own, at {state['url']}; "
+            "connect with that key."
+        )
+    (root / filesystem).mkdir(exist_ok=True)  # a folder is a filesystem
+    return FoundLake(root, state["url"], state["account"], filesystem=filesystem)
+
+
+def _read_state(root: Path) -> dict[str, Any] | None:
+    """Return what the serving process has written about itself, once it answers."""
+    try:
+        state: dict[str, Any] = json.loads((root / names.HOME / _STATE).read_text(encoding="utf-8"))
+        port = int(state["url"].rpartition(":")[2].partition("/")[0])
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except (OSError, ValueError, KeyError):
+        return None
+    return state
 
 
 def _checked(filesystem: str) -> str:
@@ -271,9 +284,13 @@ def _stored_key(file: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         return file.read_text(encoding="ascii").strip()
     key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fresh = file.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as out:
         out.write(key + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(file)
     return key
 
 

@@ -18,6 +18,8 @@ from adls_magic.lake.store import Store
 
 Operation = Callable[[Context], Answer]
 
+# To ignore these would store something else than what the client means.
+_UNSERVED = frozenset({"x-ms-encryption-key", "x-ms-expiry-time", "x-ms-structured-body"})
 _FILESYSTEM: Mapping[str, Operation] = {
     "PUT": filesystems.create,
     "HEAD": filesystems.properties,
@@ -54,6 +56,8 @@ def answer_request(store: Store, keyring: Keyring, request: Request, buffer: byt
     grant = authenticate(request, keyring)
     if "transfer-encoding" in request.headers:
         raise Refusal("MissingContentLengthHeader")
+    if not _UNSERVED.isdisjoint(request.headers):
+        raise Refusal("FeatureNotSupported")
     key = split_path(request.raw_path, keyring.account)
     context = Context(store, request, grant, keyring, key, version, buffer)
     operation = blob.find_operation(context) if request.xml else _find_operation(context)

@@ -49,7 +49,7 @@ class Grant:
             return
         if self.types is not None and kind not in self.types:
             raise Refusal("AuthorizationResourceTypeMismatch")
-        if self.service and kind == "s":
+        if self.service and kind != "o":
             raise Refusal("AuthorizationResourceTypeMismatch")
         if not set(letters) & set(self.permissions):
             raise Refusal("AuthorizationPermissionMismatch")

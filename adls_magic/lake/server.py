@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -37,10 +38,12 @@ from adls_magic.lake.request import (
 Service = Callable[[Request, bytearray], Answer]
 
 _IDLE = 300.0  # seconds without a byte, after which a connection is closed
+_LINGER = 10.0  # seconds to read what a refused client goes on sending, before closing
 _DRAIN = 1 << 20  # bytes of an unwanted body that are read so that the client sees the answer
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TOO_LONG = frozenset({errno.ENAMETOOLONG, errno.EINVAL})
 _ENDED = (ConnectionEnded, ConnectionError, TimeoutError)
+_LINE_ENDS = re.compile(r"[\r\n]+")
 _REASONS = {
     200: "OK", 201: "Created", 202: "Accepted", 206: "Partial Content", 304: "Not Modified",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -215,9 +218,10 @@ class _Conversation:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
             self._connection.settimeout(1.0)
-            for _ in range(64):
-                if not self._connection.recv(BLOCK):
-                    break
+            buffer = self._buffer or bytearray(BLOCK)
+            end = time.monotonic() + _LINGER
+            while time.monotonic() < end and self._connection.recv_into(buffer):
+                pass
 
     def _send(
         self, answer: Answer, *, request: Request | None = None, id_: str = "", close: bool
@@ -256,7 +260,9 @@ def _head(answer: Answer, request: Request | None, id_: str, *, close: bool) -> 
     if close:
         headers["Connection"] = "close"
     reason = _REASONS.get(answer.status, "Unknown")
-    lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{k}: {v}" for k, v in headers.items())]
+    lines = [f"HTTP/1.1 {answer.status} {reason}"]
+    # Metadata may hold line ends, which would be headers of their own here.
+    lines += [_LINE_ENDS.sub(" ", f"{name}: {value}") for name, value in headers.items()]
     head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
     if (
         isinstance(answer.body, bytes)

@@ -149,14 +149,22 @@ class Store:
         """Return a side file's place relative to the root."""
         return file.path.relative_to(self.root).as_posix()
 
-    def put_file(self, key: Key, entry: Entry, file: SideFile) -> Entry:
-        """Let a side file, synced by the caller, become a file's content; the path is held."""
+    def put_file(self, key: Key, entry: Entry, file: SideFile, *, sync: bool = True) -> Entry:
+        """Let a side file, synced by the caller, become a file's content; the path is held.
+
+        Args:
+            key: filesystem and path.
+            entry: what is known about the file.
+            file: its bytes.
+            sync: whether the side file has bytes that a power cut could take away.
+        """
         entry = replace(entry, disk_time=file.path.stat().st_mtime_ns)
         self.journal.commit(
             Change(
                 statements=[rows.put(key, entry), *self._long_names(key[1])],
                 moves=[Move(self.relative(file), self.on_disk(key))],
                 undo=rows.restore(self.journal, key),
+                sync=sync,
             )
         )
         file.kept = True
@@ -185,7 +193,7 @@ class Store:
     def _put_empty(self, key: Key, entry: Entry) -> Entry:
         file = self.uncommitted.new_file()
         try:
-            entry = self.put_file(key, entry, file)
+            entry = self.put_file(key, entry, file, sync=False)
         finally:
             file.leave()
         self.uncommitted.drop(key)

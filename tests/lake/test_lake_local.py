@@ -173,6 +173,12 @@ def test_finds_the_server_of_another_process(tmp_path: Path) -> None:
     assert wire_of(again).get("/mine/x").body == b"data"
 
 
+def test_another_process_with_a_key_of_its_own(tmp_path: Path) -> None:
+    key = base64.b64encode(b"own").decode()
+    with LocalLake(tmp_path, key=key) as lake, pytest.raises(LakeInUseError, match=lake.url):
+        find_or_start(tmp_path)
+
+
 def test_a_stranger_on_the_old_port_is_not_our_lake(tmp_path: Path) -> None:
     with LocalLake(tmp_path):
         pass

@@ -859,6 +859,21 @@ def test_no_such_operation(wire: Wire, method: str, target: str, status: int) ->
     assert wire.send(method, target, b"").status == status
 
 
+@pytest.mark.parametrize(
+    "header", ["x_ms_structured_body", "x_ms_encryption_key", "x_ms_expiry_time"]
+)
+def test_what_would_be_stored_wrongly_is_refused(wire: Wire, place: str, header: str) -> None:
+    assert wire.create(place, **{header: "1"}).status == 501
+
+
+def test_metadata_cannot_add_headers(wire: Wire, place: str) -> None:
+    value = base64.b64encode(b"x\r\nx-ms-evil: 1").decode()
+    wire.create(place, x_ms_properties=f"k={value}")
+    head = wire.head(place, Accept="application/xml")
+    assert head.headers["x-ms-meta-k"] == "x x-ms-evil: 1"
+    assert "x-ms-evil" not in head.headers
+
+
 def test_client_request_id_comes_back(wire: Wire) -> None:
     reply = wire.get("/lake/nothing", x_ms_client_request_id="mine")
     assert reply.headers["x-ms-client-request-id"] == "mine"

@@ -423,6 +423,9 @@ class TestTokens:
             assert refused(error) == (403, "AuthorizationPermissionMismatch")
             with pytest.raises(ClientAuthenticationError):
                 service.get_file_system_client("some-other").get_file_client("x").exists()
+            with pytest.raises(HttpResponseError) as error:
+                fs.delete_file_system()
+            assert refused(error) == (403, "AuthorizationResourceTypeMismatch")
 
     def test_file(self, lake: LocalLake, file: DataLakeFileClient) -> None:
         with self.with_token(lake, self.file_token(lake, file)) as service:
