@@ -74,10 +74,12 @@ class Descriptor:
 
     def finish(self) -> None:
         """Lead descriptor 1 back, and take the rest of what has been written."""
-        if self._thread is None:
+        if self._saved < 0:
             return
         _flush_c_and_python()
         os.dup2(self._saved, _STDOUT)
+        if self._thread is None:
+            return  # Stop came before it was started
         with self._lock:
             self.drain()
             self._finished = True

@@ -205,7 +205,10 @@ class CellStdout(io.TextIOBase):
         with self._lock:
             self._active = False
         self._swaps.close()
-        self._outside, self._write_outside = self._before, self._before.write
+        self._outside, self._write_outside = self._before, self._write_before
+
+    def _write_before(self, text: str) -> object:
+        return self._before.write(text)  # looked up each time: others replace it as well
 
     def _write_of_before(self, text: str) -> int:
         return self.write(text)

@@ -197,7 +197,7 @@ def _missing(value: object, extension: str, missing: Missing) -> OutputError:
 def _misfit(value: object, forms: Forms, extension: str) -> OutputError:
     able = {name for name, writer in forms.writers.items() if not isinstance(writer, Missing)}
     if forms.source is None:
-        able.update(rich.offered(value))
+        able.update(rich.offered(value, besides=able))
     if forms.anything is not None or not _is_opaque(value, forms):
         able.add(".txt")
     offers = ", ".join(name[1:] for name in ORDER if name in able) or "pkl"

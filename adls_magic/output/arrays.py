@@ -24,8 +24,12 @@ def forms(value: Any, numpy: Any) -> Forms | None:
             return None
         if value.ndim == 0:
             return plain_data.forms(value.item()) if hasattr(value, "item") else None
-    what = f"{type(value).__name__}, {' × '.join(str(length) for length in value.shape)}"
-    return Forms(what, _writers(numpy.asanyarray(value), numpy))
+    try:
+        array = numpy.asanyarray(value)
+    except Exception:  # noqa: BLE001 - such as a tensor on another device: no array after all
+        return None
+    what = f"{type(value).__name__}, {' × '.join(str(length) for length in array.shape)}"
+    return Forms(what, _writers(array, numpy))
 
 
 def _is_dict_of_arrays(value: Any, numpy: Any) -> bool:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import importlib.util
 import json
+from collections.abc import Collection
 from typing import Any
 
 from adls_magic.output.formats import ORDER
@@ -48,9 +49,13 @@ def rendered(value: Any, extension: str) -> bytes | None:
     return None if data is None else _as_bytes(data, extension)
 
 
-def offered(value: Any) -> list[str]:
-    """Return the extensions that `rendered` has something for. It renders them all."""
-    return [extension for extension in ORDER if rendered(value, extension) is not None]
+def offered(value: Any, *, besides: Collection[str]) -> list[str]:
+    """Return the extensions that `rendered` has something for, besides those known already.
+
+    It renders the others to see.
+    """
+    asked = (extension for extension in ORDER if extension not in besides)
+    return [extension for extension in asked if rendered(value, extension) is not None]
 
 
 def text_of(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -201,6 +202,14 @@ def test_a_frame_is_no_picture() -> None:
     with pytest.raises(OutputError) as raised:
         output.plan(PLAIN, ".png")
     assert str(raised.value).startswith("a DataFrame cannot be written as .png; it can be csv, tsv")
+
+
+def test_a_misfit_of_a_large_frame_is_told_at_once() -> None:
+    frame = pd.DataFrame({"n": np.zeros(3_000_000)})
+    began = time.monotonic()
+    with pytest.raises(OutputError, match=r"cannot be written as \.png"):
+        output.plan(frame, ".png")
+    assert time.monotonic() - began < 1  # it is not turned into HTML to see whether that works
 
 
 def test_descriptions() -> None:
