@@ -193,7 +193,7 @@ def _proves(level: Level) -> bool:
 def _of_path(levels: Sequence[Level], remote: RemotePath, profile: str | None) -> list[Level]:
     """Return the levels that name the path's account themselves."""
     own = [level for level in levels if level.account and level.url == remote.endpoint]
-    if own and profile is None:
+    if own:
         return own
     meant = url_of(levels)
     instead = f"profile {profile}" if profile else meant
