@@ -78,8 +78,14 @@ def _guarded(words: Sequence[str]) -> int:
 
 
 def _fail(error: object, status: int) -> int:
-    print(redact(str(error)), file=sys.stderr)
+    print(_for_terminal(redact(str(error))), file=sys.stderr)
     return status
+
+
+def _for_terminal(text: str) -> str:
+    """Name the commands of the terminal where a text names the magics."""
+    text = text.replace("%adls_config --local", "adls-magic lake adls-lake")
+    return text.replace("%adls_config", "adls-magic config")
 
 
 def _run(command: str, words: Sequence[str]) -> int:
@@ -127,14 +133,15 @@ def _config(words: list[str]) -> int:
     from adls_magic.config_command import Asker, configure, show
 
     if not any(vars(options).values()):
-        print(show())
+        print(_for_terminal(show()))
         return 0
     if not (options.save or options.show):
         raise UsageError(
             "adls-magic config: what is said here ends with this process; add --save PROFILE to "
             "keep it, or --show to look at it"
         )
-    print(configure(options, Asker(secret=_ask_secret, consent=_ask_consent)))
+    asker = Asker(secret=_ask_secret, consent=_ask_consent)
+    print(_for_terminal(configure(options, asker)))
     return 0
 
 

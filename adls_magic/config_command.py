@@ -161,8 +161,8 @@ def _using(account: Account, arguments: ConfigArguments) -> str:
         kind = f"local lake in {arguments.local}"
     if account.filesystem is None:
         return (
-            f"Using account {account.name} ({kind}). Name a filesystem by "
-            "`%adls_config --filesystem NAME`, or write abfss://FILESYSTEM/... paths."
+            f"Using account {account.name} ({kind}); it has no filesystem yet: add "
+            "--filesystem NAME, or write paths as abfss://FILESYSTEM/..."
         )
     root = RemotePath(account.filesystem, "", is_directory=True)
     return f"Using {display_url(account.endpoint, account.name, root)} ({kind})"

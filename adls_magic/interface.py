@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast, overload
 
@@ -45,7 +45,7 @@ class UploadKeywords(TypedDict, total=False):
 
 @overload
 def upload(
-    source: Sequence[str | os.PathLike[str]], dest: str, **keywords: Unpack[UploadKeywords]
+    source: list[Any] | tuple[Any, ...], dest: str, **keywords: Unpack[UploadKeywords]
 ) -> list[UploadResult]: ...
 @overload
 def upload(source: OneSource, dest: str, **keywords: Unpack[UploadKeywords]) -> Any: ...

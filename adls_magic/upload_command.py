@@ -34,7 +34,7 @@ def upload(arguments: UploadArguments, defaults: Defaults) -> Done:
     Raises:
         AdlsError: a source, the account, DEST or the upload failed; see `errors`.
     """
-    from adls_magic.core.placement import make_directories, placed_in_lake
+    from adls_magic.core.placement import make_directories, placed_in_lake, url_of
     from adls_magic.core.tree import expand
     from adls_magic.core.upload import upload_all
 
@@ -48,6 +48,9 @@ def upload(arguments: UploadArguments, defaults: Defaults) -> Done:
     progress = progress_of(arguments, defaults)
     results = upload_all(account, placement.jobs, options, progress=progress)
     make_directories(account, placement.empty_directories)
+    if not results:
+        made = count(len(placement.empty_directories), "empty folder")
+        return Done(f"Made {made} in {url_of(account, dest)}; there are no files", results)
     single = len(sources) == 1 and not sources[0].is_directory and not sources[0].from_glob
     return done(account, dest, results, time.monotonic() - began, single=single)
 

@@ -163,6 +163,7 @@ def test_errors_are_a_line_or_two_on_stderr(
     assert len(run.stderr.splitlines()) <= 2
     assert "Traceback" not in run.stderr
     assert SECRET not in run.stderr
+    assert "%adls" not in run.stderr
 
 
 def test_braces_and_dollars_are_the_shells_matter(adls: Adls, profile: LocalLake) -> None:

@@ -80,7 +80,11 @@ def check_directory(account: Account, dest: RemotePath) -> None:
 
 
 def make_directories(account: Account, directories: Sequence[RemotePath]) -> None:
-    """Make the folders that hold no file; the others come with their files."""
+    """Make the folders that hold no file; the others come with their files.
+
+    Raises:
+        PathError: a file has that name.
+    """
     if not directories:
         return
     with Client(account) as client:
@@ -88,7 +92,10 @@ def make_directories(account: Account, directories: Sequence[RemotePath]) -> Non
             try:
                 client.create(directory, directory=True, if_none_match="*")
             except PathExistsError:
-                continue
+                found = client.find(directory)
+                if found is not None and not found.is_directory:
+                    url = client.url(directory)
+                    raise PathError(f"{url} is a file; a folder cannot take its place.") from None
 
 
 def _goes_into(account: Account, dest: RemotePath, sources: Sequence[LocalSource]) -> bool:

@@ -96,7 +96,7 @@ def test_prompt_where_nobody_can_answer_fails_at_once(run: Run) -> None:
 def test_credential_is_the_name_of_a_variable(run: Run, shell: InteractiveShell) -> None:
     shell.user_ns["secret"] = KEY
     ran = run("%adls_config --account contoso --credential secret")
-    assert ran.line.startswith("Using account contoso (account key). Name a filesystem by ")
+    assert ran.line.startswith("Using account contoso (account key); it has no filesystem yet")
     assert type(run("%adls_config --account a --credential missing").error) is UsageError
     ran = run(f"%adls_config --account contoso --credential {KEY}")
     assert type(ran.error) is UsageError

@@ -108,6 +108,12 @@ def test_empty_folders_are_made(run: Run, lake: LocalLake) -> None:
     assert (lake.root / "lake/d/empty").is_dir()
     assert run("%adls_upload -r photos d2/ -q").error is None
     assert (lake.root / "lake/d2/photos/empty").is_dir()
+    assert "Made 1 empty folder in " in run("%adls_upload -r photos/empty d3").line
+    assert (lake.root / "lake/d3").is_dir()
+    run("%adls_upload a.csv d4/empty")
+    ran = run("%adls_upload -r photos/empty d4/")
+    assert isinstance(ran.error, PathError)
+    assert "is a file" in str(ran.error)
 
 
 @pytest.mark.parametrize(
