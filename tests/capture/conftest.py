@@ -1,4 +1,4 @@
-"""A real kernel for a module of tests, and what a cell of it did."""
+"""A real kernel for the tests of this folder, and what a cell of it did."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Kernel:
         asyncio.set_event_loop(None)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def kernel() -> Iterator[Kernel]:
     started = Kernel()
     yield started
