@@ -51,11 +51,12 @@ def show(shell: Any = None) -> None:
     from IPython.display import display
 
     shell = shell or get_ipython()
-    bundle: dict[str, Any] = {"text/plain": status_text()}
-    if getattr(shell, "kernel", None) is not None:
-        model = _form_of(shell).refreshed()
-        bundle[_WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": model}
-    display(bundle, raw=True)  # type: ignore[no-untyped-call]
+    if getattr(shell, "kernel", None) is None:
+        print(status_text())
+        return
+    view = {"version_major": 2, "version_minor": 0, "model_id": _form_of(shell).refreshed()}
+    # The text is what frontends without widgets show, and what an executed notebook keeps.
+    display({"text/plain": status_text(), _WIDGET_VIEW: view}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def status_text() -> str:

@@ -23,6 +23,7 @@ from adls_magic.core.secret import Secret
 
 # A person waits: two tries, and no long pauses between them.
 _POLICY = RetryPolicy(tries=2, patience=5.0, tries_unconnected=1)
+ORIGIN = "form: "  # stands before a field's name where messages say where a value came from
 _MOST_FILESYSTEMS = 500  # offered in the list
 _MOST_NAMED = 8  # in a message
 # Refusals that say: the credential is right, but not for what was asked.
@@ -94,7 +95,7 @@ def _options(filled: Filled, **given: Any) -> AccountOptions:
         return ((name, filled[name]),) if filled.get(name) else ()
 
     return AccountOptions(
-        accounts=named("account"), endpoints=named("endpoint"), prefix="form: ", **given
+        accounts=named("account"), endpoints=named("endpoint"), prefix=ORIGIN, **given
     )
 
 
@@ -113,8 +114,11 @@ def _variable(name: str, variables: Mapping[str, Any]) -> Any:
 def _local(folder: str, filesystem: str) -> Account:
     from adls_magic.lake import find_or_start
 
-    account: Account = find_or_start(folder, filesystem=filesystem).account
-    return account
+    try:
+        lake = find_or_start(folder, filesystem=filesystem)
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"The lake could not be started over {folder}: {error}") from None
+    return lake.account.with_filesystem(filesystem)
 
 
 def remember(filled: Filled, account: Account) -> str:

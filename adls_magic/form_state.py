@@ -17,6 +17,7 @@ from adls_magic.core.profile_file import config_file
 from adls_magic.core.profiles import list_profiles, place_for_secret
 from adls_magic.core.resolve import resolve
 from adls_magic.core.secret import redact
+from adls_magic.form_connect import ORIGIN
 from adls_magic.form_methods import FIXED, FOUND, PROFILE, Method, fields_trait, method_trait
 
 _CREDENTIALS = {
@@ -71,7 +72,8 @@ def card(session_account: Account | None, found: Account | None) -> dict[str, An
 def _columns(line: str) -> list[str]:
     """Split a line of `Account.describe` into name, value and origin ("" for none)."""
     name, value, *origin = re.split(r" {2,}", line)
-    return [name, value, *(text.strip("()") for text in origin or [""])]
+    where = origin[0].strip("()") if origin else ""
+    return [name, value, "typed here" if where.startswith(ORIGIN) else where]
 
 
 def words(error: Exception) -> str:

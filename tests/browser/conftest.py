@@ -46,7 +46,7 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Open]:
 
     def open_with(sources: Sequence[str]) -> Notebook:
         name = f"{request.node.name}-{len(opened)}.ipynb"
-        opened.append(lab.open(name, sources).load())
+        opened.append(lab.open(name, sources))
         return opened[-1]
 
     yield open_with

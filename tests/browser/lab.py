@@ -1,7 +1,7 @@
 """A private JupyterLab and a headless Chromium that drives it.
 
 with Lab(root, sandbox, environment={}) as lab:
-    notebook = lab.open("form.ipynb", ["%load_ext adls_magic", "%adls_config"]).load()
+    notebook = lab.open("form.ipynb", ["%load_ext adls_magic\n%adls_config"])
     notebook.run(0)
     notebook.save()
     assert not lab.leaks("the secret")
@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, WebSocket, sync_playwright
 
 from .leaks import find, find_below
 from .notebook import Notebook
@@ -69,14 +69,12 @@ class Lab:
         self._server: subprocess.Popen[bytes] | None = None
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
+        self._page: Page | None = None
 
     def __enter__(self) -> Self:
         try:
             self._start_server()
-            self._playwright = sync_playwright().start()
-            self._browser = self._playwright.chromium.launch(
-                executable_path=chromium(), args=_CHROMIUM_ARGUMENTS
-            )
+            self._open_page()
         except BaseException:
             self.close()
             raise
@@ -105,12 +103,11 @@ class Lab:
                 self._server.wait(5)
 
     def open(self, name: str, sources: Sequence[str]) -> Notebook:
-        """Write a notebook with these code cells and open it in a page of its own."""
-        assert self._browser
-        (self.root / name).write_text(json.dumps(_notebook(sources)), encoding="utf-8")
-        page = self._browser.new_context(viewport={"width": 1200, "height": 1000}).new_page()
-        url = f"http://127.0.0.1:{self._port}/lab/tree/{name}?reset&token={self._token}"
-        return Notebook(page, url, self.root / name, self.frames)
+        """Write a notebook with these code cells and open it."""
+        assert self._page
+        path = self.root / name
+        path.write_text(json.dumps(_notebook(sources)), encoding="utf-8")
+        return Notebook(self._page, path).open()
 
     def leaks(self, secret: str) -> dict[str, list[str]]:
         """Return where `secret` is: files, checkpoints, history, logs, frames to the browser."""
@@ -137,6 +134,29 @@ class Lab:
                 stderr=subprocess.STDOUT,
             )
         self._await_server()
+
+    def _open_page(self) -> None:
+        """One page for all notebooks: loading JupyterLab takes longer than most tests."""
+        self._playwright = sync_playwright().start()
+        self._browser = self._playwright.chromium.launch(
+            executable_path=chromium(), args=_CHROMIUM_ARGUMENTS
+        )
+        self._page = self._browser.new_page(viewport={"width": 1200, "height": 1000})
+        self._page.on("websocket", self._record)
+        self._page.goto(f"http://127.0.0.1:{self._port}/lab?token={self._token}")
+        self._page.wait_for_function("() => window.jupyterapp?.shell")
+        self._page.evaluate(
+            "async () => { await window.jupyterapp.restored;"
+            " window.jupyterapp.shell.collapseLeft(); }"
+        )
+
+    def _record(self, socket: WebSocket) -> None:
+        def keep(side: str, payload: bytes | str) -> None:
+            data = payload.encode() if isinstance(payload, str) else payload
+            self.frames.append((side, data))
+
+        socket.on("framesent", lambda payload: keep("sent", payload))
+        socket.on("framereceived", lambda payload: keep("received", payload))
 
     def _options(self) -> list[str]:
         values = {

@@ -8,40 +8,50 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Locator, Page, WebSocket, expect
+from playwright.sync_api import Locator, Page, expect
 
 _TIMEOUT = 30.0  # seconds; two busy cores are slow
+_SAVE_ICON = '.jp-NotebookPanel:not(.lm-mod-hidden) [data-jp-item-name="save"] button'
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _PANEL = "window.jupyterapp.shell.currentWidget"
 
 
 class Notebook:
-    """A page with one notebook. Cells are numbered from 0."""
+    """A notebook open in JupyterLab's page. Cells are numbered from 0."""
 
-    def __init__(self, page: Page, url: str, path: Path, frames: list[tuple[str, bytes]]) -> None:
+    def __init__(self, page: Page, path: Path) -> None:
         self.page = page
         self.path = path
-        self._url = url
-        self._frames = frames
-        page.on("websocket", self._record)
 
-    def load(self) -> Self:
-        """Load the page, also anew while the kernel lives on."""
-        self.page.goto(self._url, wait_until="domcontentloaded")
+    def open(self) -> Self:
+        """Open the file in the page, which shows JupyterLab."""
+        opening = "window.jupyterapp.commands.execute('docmanager:open', {path})"
+        self.page.evaluate(f"async path => {{ await {opening} }}", self.path.name)
         self._await_kernel()
         return self
 
+    def reload(self) -> None:
+        """Load the page anew, as a person does; the kernel lives on."""
+        self.page.reload(wait_until="domcontentloaded")
+        self._await_kernel()
+
     def close(self) -> None:
-        """Shut the kernel down and close the page."""
-        self.call("await panel.sessionContext.shutdown()")
-        self.page.context.close()
+        """Shut the kernel down and close the notebook, saved or not."""
+        self.call("await panel.sessionContext.shutdown(); panel.dispose()")
 
     # -- the kernel -------------------------------------------------------------------------
 
-    def run(self, number: int, *, wait: bool = True) -> None:
-        """Run one cell; `wait=False` for a cell that is to go on while the page is used."""
+    def run(self, number: int) -> None:
+        """Run one cell, which must not fail."""
         self.call("nb.activeCellIndex = argument; nb.deselectAll()", number)
-        run = "app.commands.execute('notebook:run-cell')"
-        self.call(f"await {run}" if wait else f"void {run}")
+        self.call("await app.commands.execute('notebook:run-cell')")
+        failures = [output for output in self.outputs(number) if output["output_type"] == "error"]
+        assert not failures, _COLOUR.sub("", "\n".join(failures[0]["traceback"]))
+
+    def begin(self, number: int) -> None:
+        """Run a cell that is to go on while the page is used."""
+        self.call("nb.activeCellIndex = argument; nb.deselectAll()", number)
+        self.call("void app.commands.execute('notebook:run-cell')")
 
     def await_cell(self, number: int) -> None:
         """Wait until the cell no longer runs.
@@ -65,7 +75,8 @@ class Notebook:
 
     def cell(self, number: int) -> Locator:
         """Return a cell."""
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+        visible = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+        return self.page.locator(f"{visible} .jp-Notebook .jp-Cell").nth(number)
 
     def output(self, number: int) -> Locator:
         """Return the output area of a cell."""
@@ -93,7 +104,7 @@ class Notebook:
 
     def save_by_toolbar(self) -> str:
         """Click the toolbar's Save icon; return the file."""
-        return self._saved(lambda: self.page.locator('[data-jp-item-name="save"] button').click())
+        return self._saved(lambda: self.page.locator(_SAVE_ICON).click())
 
     def save_by_keys(self) -> str:
         """Press Ctrl+S wherever the focus is; return the file."""
@@ -116,17 +127,11 @@ class Notebook:
     # -- inside -----------------------------------------------------------------------------
 
     def _await_kernel(self) -> None:
-        self.page.wait_for_function(f"() => window.jupyterapp && {_PANEL}?.content?.widgets")
+        ready = f"{_PANEL}?.content?.widgets && {_PANEL}.context.isReady"
+        this_one = f"{_PANEL}.context.path === {self.path.name!r}"
+        self.page.wait_for_function(f"() => window.jupyterapp && {ready} && {this_one}")
         deadline = time.monotonic() + _TIMEOUT
         status = "return panel.sessionContext.session?.kernel?.status"
         while self.call(status) != "idle":
             assert time.monotonic() < deadline, "the kernel did not get ready"
             self.page.wait_for_timeout(100)
-
-    def _record(self, socket: WebSocket) -> None:
-        def keep(side: str, payload: bytes | str) -> None:
-            data = payload.encode() if isinstance(payload, str) else payload
-            self._frames.append((side, data))
-
-        socket.on("framesent", lambda payload: keep("sent", payload))
-        socket.on("framereceived", lambda payload: keep("received", payload))
