@@ -48,10 +48,16 @@ def parse(text: str, path: Path) -> configparser.ConfigParser:
     except configparser.DuplicateOptionError as error:
         raise _wrong(path, error.lineno, "sets a key that its section has set already") from None
     except configparser.ParsingError as error:
-        raise _wrong(path, error.errors[0][0], "is neither `key = value` nor [section]") from None
+        raise _wrong(path, _line(error), "is neither `key = value` nor [section]") from None
     except (configparser.Error, ValueError, AttributeError):
         raise ConfigurationError(f"{path} is no INI file.") from None
     return parser
+
+
+def _line(error: configparser.ParsingError) -> int | None:
+    # Python 3.13 has a subclass that has `lineno` instead.
+    errors = getattr(error, "errors", None)
+    return errors[0][0] if errors else getattr(error, "lineno", None)
 
 
 def _wrong(path: Path, line: int | None, what: str) -> ConfigurationError:

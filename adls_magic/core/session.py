@@ -7,8 +7,10 @@ value, so whoever has called `current` keeps what it got, whatever is configured
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-from adls_magic.core.account import Account
+if TYPE_CHECKING:
+    from adls_magic.core.account import Account
 
 _lock = threading.Lock()
 _current: Account | None = None
