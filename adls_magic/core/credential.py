@@ -222,7 +222,7 @@ class Bearer(Authorization):
         except Exception as error:  # noqa: BLE001 - any credential library may be behind it
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
             raise CredentialError(
-                f"no token could be had from {type(self._source).__name__}: {reason[0]}"
+                f"no token could be had from {getattr(self._source, 'name', type(self._source).__name__)}: {reason[0]}"
             ) from None
 
 

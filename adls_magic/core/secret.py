@@ -26,7 +26,8 @@ _PATTERNS = (
     re.compile(r"()(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),
 )
 
-_held: weakref.WeakSet[Secret] = weakref.WeakSet()
+# By identity: equal secrets live and die one by one.
+_held: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
 
 
 class Secret:
@@ -41,7 +42,7 @@ class Secret:
     def __init__(self, text: str) -> None:
         # A closure, so that vars(), dir() and debuggers' attribute views do not show the text.
         self._reveal: Callable[[], str] = lambda: text
-        _held.add(self)
+        _held[id(self)] = self
 
     def reveal(self) -> str:
         """Return the text itself. Never pass it to a message, a log or a widget."""
@@ -73,7 +74,7 @@ def redact(text: str) -> str:
     """Return `text` without secrets: known patterns, and the exact text of every live `Secret`."""
     for pattern in _PATTERNS:
         text = pattern.sub(lambda match: match.group(1) + _MASK, text)
-    for secret in list(_held):
+    for secret in list(_held.values()):
         for form in _written_forms(secret.reveal()):
             text = text.replace(form, _MASK)
     return text
@@ -81,5 +82,9 @@ def redact(text: str) -> str:
 
 def _written_forms(secret: str) -> list[str]:
     """The shapes in which a secret turns up in messages: plain, URL-encoded, as a literal."""
-    forms = {secret, urllib.parse.quote(secret, safe=""), repr(secret)[1:-1]}
+    forms = {
+        secret,
+        urllib.parse.quote(secret, safe="", errors="surrogatepass"),
+        repr(secret)[1:-1],
+    }
     return sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
