@@ -279,12 +279,14 @@ class Fault:
 
     `before`: break the connection instead of passing the request on. `after`: pass it on, and
     break the connection instead of giving the answer back. `instead`: give these bytes as the
-    answer; the request is not passed on. `delay`: seconds to wait before the answer.
+    answer; the request is not passed on. `swapped`: pass it on, and give these bytes for the
+    answer. `delay`: seconds to wait before the answer.
     """
 
     before: bool = False
     after: bool = False
     instead: bytes | None = None
+    swapped: bytes | None = None
     delay: float = 0.0
 
 
@@ -339,7 +341,7 @@ class Between(SocketServer):
         raw, got.status = _answer_of(behind, method)
         if self.closing.wait(fault.delay) or fault.after:
             return False
-        wire.sendall(raw)
+        wire.sendall(fault.swapped or raw)
         return True
 
 
