@@ -97,6 +97,7 @@ def list_paths(context: Context) -> Answer:
         (context.key[0], check_path(directory) if directory else ""),
         recursive=context.flag("recursive"),
         after=after,
+        begin=query.get("beginfrom", ""),
         limit=listing.page_size(query.get("maxresults")),
     )
     body = listing.json_body("paths", [listing.path_facts(*item) for item in page])

@@ -67,9 +67,23 @@ def read_token(token: str | None) -> str | None:
 
 
 def list_paths(
-    store: Store, directory: Key, *, recursive: bool, after: str | None, limit: int
+    store: Store,
+    directory: Key,
+    *,
+    recursive: bool,
+    after: str | None,
+    limit: int,
+    begin: str = "",
 ) -> tuple[list[tuple[str, Entry]], str | None]:
     """Return a page of paths below a directory, and the token of the next page.
+
+    Args:
+        store: the lake's content.
+        directory: filesystem and path.
+        recursive: all levels, or one.
+        after: the last name of the page before.
+        limit: entries in the page.
+        begin: the first name to list, relative to the directory.
 
     Raises:
         Refusal: `FilesystemNotFound`, `PathNotFound`.
@@ -77,9 +91,11 @@ def list_paths(
     volumes.require(store, directory[0])
     if not store.is_directory(directory):
         raise Refusal("PathNotFound")
-    start = tuple(after.split("/")) if after else ()
+    first = f"{directory[1]}/{begin}".strip("/") if begin else ""
+    start = tuple((after or first).split("/")) if after or first else ()
     walk = _walk(store, directory, recursive=recursive, after=start)
-    page = list(itertools.islice(walk, limit))
+    # The walk begins with the very name; a token's has been listed already.
+    page = list(itertools.islice((item for item in walk if item[0] != after), limit))
     token = make_token(page[-1][0]) if len(page) == limit else None
     return page, token
 
@@ -96,7 +112,7 @@ def _walk(
         entry = _entry(store, (filesystem, path))
         if entry is None:
             continue
-        if not after or parts > after:
+        if not after or parts >= after:
             yield path, entry
         if recursive and entry.is_directory:
             yield from _walk(store, (filesystem, path), recursive=True, after=after)

@@ -1,7 +1,6 @@
 """A lake in this process: start, find, stop.
 
-Exactly one server serves a folder: it holds a lock on `.adls-lake/lock` and writes its address to
-`.adls-lake/state.json`, where other processes find it.
+Exactly one server serves a folder; other processes find it by the state that it writes there.
 """
 
 from __future__ import annotations
@@ -9,19 +8,24 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
-import json
 import os
-import secrets
-import socket
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from adls_magic.lake import names, volumes
 from adls_magic.lake.access import Keyring
 from adls_magic.lake.answers import Answer, Refusal
+from adls_magic.lake.home import (
+    forget_state,
+    key_file,
+    lock,
+    read_state,
+    stored_key,
+    write_state,
+)
 from adls_magic.lake.operations import answer_request
 from adls_magic.lake.request import Request
 from adls_magic.lake.server import Server, refuse_errors
@@ -31,8 +35,6 @@ if TYPE_CHECKING:
     from adls_magic.core.account import Account
 
 ACCOUNT = "devstoreaccount1"
-_KEY_BYTES = 64
-_STATE = "state.json"
 _PATIENCE = 10.0  # seconds for another process to come up
 
 _running: dict[Path, LocalLake] = {}
@@ -87,7 +89,7 @@ class LocalLake:
     @property
     def key_file(self) -> Path:
         """Where the key of this lake is kept when none was given."""
-        return self.root / names.HOME / "key"
+        return key_file(self.root)
 
     @property
     def account(self) -> Account:
@@ -103,13 +105,11 @@ class LocalLake:
         """
         if self._server is not None:
             return self
-        home = self.root / names.HOME
-        home.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(home / "lock")
+        self._lock = lock(self.root)
         if self._lock is None:
             raise LakeInUseError(f"Another server already serves {self.root}.")
         try:
-            (home / _STATE).unlink(missing_ok=True)  # left by one that was killed
+            forget_state(self.root)  # left by one that was killed
             self._serve()
         except BaseException:
             self.stop()
@@ -117,7 +117,7 @@ class LocalLake:
         return self
 
     def _serve(self) -> None:
-        self._key = self._given_key or _stored_key(self.key_file)
+        self._key = self._given_key or stored_key(self.root)
         keyring = Keyring(self._name, _decoded(self._key))
         store = self._store = Store(self.root)
 
@@ -129,7 +129,7 @@ class LocalLake:
         )
         self.use_filesystem(self._filesystem)
         self._server.start()
-        self._write_state()
+        write_state(self.root, url=self.url, account=self._name, key_kept=self._given_key is None)
 
     def use_filesystem(self, name: str) -> None:
         """Make a filesystem if it is missing, and name it in `account` from now on.
@@ -142,19 +142,11 @@ class LocalLake:
             with contextlib.suppress(Refusal):  # somebody else made it meanwhile
                 volumes.create(self._store, name, {})
 
-    def _write_state(self) -> None:
-        kept = self._given_key is None
-        state = {"url": self.url, "account": self._name, "pid": os.getpid(), "key kept": kept}
-        file = self.root / names.HOME / _STATE
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps(state), encoding="utf-8")
-        fresh.replace(file)
-
     def stop(self) -> None:
         """Stop serving; afterwards no thread and no socket is left."""
         if self._server is not None:
             self._server.stop()
-            (self.root / names.HOME / _STATE).unlink(missing_ok=True)
+            forget_state(self.root)
             self._server = None
         if self._store is not None:
             self._store.close()
@@ -195,7 +187,7 @@ class FoundLake:
     @property
     def account(self) -> Account:
         """An account ready for `upload`."""
-        key = (self.root / names.HOME / "key").read_text(encoding="ascii").strip()
+        key = stored_key(self.root)
         return _account(self.url, self._name, key=key, filesystem=self._filesystem)
 
 
@@ -236,30 +228,19 @@ def stop_all() -> None:
 def _find(root: Path, filesystem: str) -> FoundLake:
     """Return the lake of the process that holds the lock, which may only be starting."""
     end = time.monotonic() + _PATIENCE
-    while (state := _read_state(root)) is None:
+    while (state := read_state(root)) is None:
         if time.monotonic() > end:
             raise LakeInUseError(
                 f"Another process holds {root} but does not serve it; end that process."
             )
         time.sleep(0.05)
-    if not state["key kept"]:
+    if not state.key_kept:
         raise LakeInUseError(
-            f"Another process serves {root} with a key of its own, at {state['url']}; "
+            f"Another process serves {root} with a key of its own, at {state.url}; "
             "connect with that key."
         )
     (root / filesystem).mkdir(exist_ok=True)  # a folder is a filesystem
-    return FoundLake(root, state["url"], state["account"], filesystem=filesystem)
-
-
-def _read_state(root: Path) -> dict[str, Any] | None:
-    """Return what the serving process has written about itself, once it answers."""
-    try:
-        state: dict[str, Any] = json.loads((root / names.HOME / _STATE).read_text(encoding="utf-8"))
-        port = int(state["url"].rpartition(":")[2].partition("/")[0])
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except (OSError, ValueError, KeyError):
-        return None
-    return state
+    return FoundLake(root, state.url, state.account, filesystem=filesystem)
 
 
 def _checked(filesystem: str) -> str:
@@ -277,39 +258,6 @@ def _decoded(key: str) -> bytes:
         return base64.b64decode(key, validate=True)
     except ValueError:
         raise ValueError("The key of a lake must be base64.") from None
-
-
-def _stored_key(file: Path) -> str:
-    """Return the lake's own key, made at the first use."""
-    with contextlib.suppress(FileNotFoundError):
-        return file.read_text(encoding="ascii").strip()
-    key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
-    fresh = file.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as out:
-        out.write(key + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-    return key
-
-
-def _lock(file: Path) -> IO[str] | None:
-    """Lock a file for as long as it stays open; None when another process has it."""
-    handle = file.open("a+", encoding="utf-8")
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        return None
-    return handle
 
 
 def _account(url: str, name: str, *, key: str, filesystem: str) -> Account:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,9 @@ def lake(tmp_path: Path) -> Iterator[LocalLake]:
     """A fresh lake for each test: these look into its folders."""
     with LocalLake(tmp_path / "lake") as running:
         yield running
+
+
+resource = pytest.importorskip("resource")
 
 
 def waiting(root: Path) -> list[Path]:

@@ -762,6 +762,15 @@ def test_listing_tokens(wire: Wire, place: str) -> None:
     assert sorted(seen) == sorted(names)
 
 
+def test_listing_from_a_name_on(wire: Wire, place: str) -> None:
+    for name in ("a/1", "a/2", "b/1", "c"):
+        wire.create(f"{place}/{name}")
+    base = f"/lake?resource=filesystem&recursive=true&directory={place[6:]}"
+    for begin, expected in [("a%2F2", ["a/2", "b", "b/1", "c"]), ("b", ["b", "b/1", "c"])]:
+        found = wire.get(f"{base}&beginFrom={begin}").json["paths"]
+        assert [item["name"].removeprefix(place[6:] + "/") for item in found] == expected
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

@@ -131,7 +131,7 @@ NAMES = st.text(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(segments=st.lists(NAMES.filter(lambda n: len(n) < 200), min_size=1, max_size=3))
 def test_every_name_makes_the_round_trip(wire: Wire, segments: list[str]) -> None:
