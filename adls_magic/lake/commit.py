@@ -108,12 +108,17 @@ def _keep_rest(store: Store, area: Area, main: SideFile, end: int) -> None:
     for piece in area.beyond(end):
         if piece.file is main:
             file = store.uncommitted.new_file()
-            _fill(file, [replace(piece, position=0)], piece.length)
+            _fill(file, [replace(piece, position=0)], piece.length, sync=False)
             area.relocate(piece, file)
 
 
 def _fill(
-    file: SideFile, pieces: list[Piece], size: int, *, old: os.PathLike[str] | None = None
+    file: SideFile,
+    pieces: list[Piece],
+    size: int,
+    *,
+    old: os.PathLike[str] | None = None,
+    sync: bool = True,
 ) -> None:
     """Bring all pieces, and the old bytes before them, into a side file and sync it."""
     target = os.open(file.path, os.O_RDWR | _BINARY)
@@ -122,7 +127,8 @@ def _fill(
             _copy_from(old, target, offset=0, at=0, length=pieces[0].position)
         _copy_pieces([piece for piece in pieces if piece.file is not file], target)
         os.ftruncate(target, size)
-        os.fsync(target)
+        if sync:
+            os.fsync(target)
     finally:
         os.close(target)
 
