@@ -29,7 +29,7 @@ _LATE = (
     f"No answer within {_PATIENCE:.0f} s. Is the account name right? "
     "Is the account behind a firewall or a private endpoint?"
 )
-_KEPT = "is set; type to replace it"
+_KEPT = "set; type to replace it"
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _HOW_TO = """\
 %adls_config shows a form where a notebook has widgets. Without it:
@@ -56,7 +56,7 @@ def show(shell: Any = None) -> None:
         return
     view = {"version_major": 2, "version_minor": 0, "model_id": _form_of(shell).refreshed()}
     # The text is what frontends without widgets show, and what an executed notebook keeps.
-    display({"text/plain": status_text(), _WIDGET_VIEW: view}, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/plain": status_text(), _WIDGET_VIEW: view}, raw=True)
 
 
 def status_text() -> str:

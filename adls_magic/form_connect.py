@@ -169,6 +169,8 @@ def _to_choose(account: Account, names: Sequence[str]) -> Outcome:
 def _without_list(client: Client, refusal: PermissionDeniedError) -> Outcome:
     """The account may not list its filesystems: its word on the wanted one counts."""
     account = client.account
+    if account.auth == "key":
+        raise refusal  # a key that is right may do everything
     if account.filesystem is None:
         if refusal.code not in _KNOWN_BUT_REFUSED:
             raise refusal

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from adls_magic import form as form_module
+from adls_magic import form_connect
 from adls_magic.core import session
 from adls_magic.core.address import check_account, check_filesystem
 from adls_magic.core.client import Client
@@ -24,7 +25,8 @@ from adls_magic.core.errors import AdlsError
 from adls_magic.core.profiles import check_profile_name
 from adls_magic.form import Form
 from adls_magic.form_methods import FIELDS, FIXED
-from adls_magic.lake import LocalLake, find_or_start
+from adls_magic.lake import LocalLake
+from adls_magic.lake.local import stop_all
 
 NAME = "devstoreaccount1"
 OTHER_KEY = "B" * 86 + "=="
@@ -206,7 +208,7 @@ def test_local_lake(dialog: Dialog, tmp_path: Path) -> None:
     try:
         said = dialog.connect("local", folder=str(folder), filesystem="mine")
     finally:
-        find_or_start(folder).stop()
+        stop_all()
     assert said == f"ok: Connected to {NAME}. The filesystem mine is there."
 
 
@@ -313,7 +315,7 @@ def test_a_second_connect_while_busy_is_passed_over(
 def test_an_answer_after_forget_does_not_count(
     lake: LocalLake, dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = form_module.ask_service
+    asked = form_connect.ask_service
 
     def forget_meanwhile(*arguments: Any) -> Any:
         dialog.send("forget")

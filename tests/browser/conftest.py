@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright", reason="playwright is not installed (extra test)")
-pytest.importorskip("jupyterlab", reason="jupyterlab is not installed (extra notebook)")
+import adls_magic
 
 from .lab import Lab, chromium
 from .notebook import Notebook
 
 _CHECKOUT = Path(__file__).parents[2]
+_UNDER_TEST = Path(adls_magic.__file__).parents[1]  # the checkout or where it is installed
 
 Open = Callable[[Sequence[str]], Notebook]
 
@@ -35,7 +35,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             pytest.fail(f"{missing}, and ADLS_REQUIRE_BROWSER=1", pytrace=False)
         pytest.skip(missing)
     root, sandbox = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("sandbox")
-    with Lab(root, sandbox, environment={"PYTHONPATH": str(_CHECKOUT)}) as running:
+    with Lab(root, sandbox, environment={"PYTHONPATH": str(_UNDER_TEST)}) as running:
         yield running
 
 
