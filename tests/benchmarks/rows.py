@@ -122,7 +122,7 @@ ROWS = (
         title="One file of 2 GiB, plain, no limits",
         size=2 * GIB,
         raw=Setting(8, 8 * MIB),
-        tuned=Setting(4, 16 * MIB),
+        tuned=Setting(4, 4 * MIB),
         clients=(RAW, OURS, OURS_WITH_BAR, *DEFAULTS, *TUNED),
     ),
     Row(
@@ -131,7 +131,7 @@ ROWS = (
         size=1 * GIB,
         tls=True,
         raw=Setting(4, 16 * MIB),
-        tuned=Setting(4, 8 * MIB),
+        tuned=Setting(4, 4 * MIB),
     ),
     Row(
         name="latency",
@@ -191,7 +191,7 @@ ROWS = (
         size=4 * GIB,
         sparse=True,
         raw=Setting(8, 8 * MIB),
-        tuned=Setting(4, 16 * MIB),
+        tuned=Setting(4, 4 * MIB),
         clients=(RAW, OURS, OURS_FROM_STREAM, *DEFAULTS),
         rounds=2,
     ),
