@@ -87,8 +87,8 @@ class Setting:
 class Row:
     """One line of the matrix. `size` is in bytes of one file, `rounds` is the most that are run.
 
-    `raw` and `tuned` are the settings that sweep.py found best; `tuned_apart` names the peers
-    for which another one was.
+    `raw` and `tuned` are settings to be searched with sweep.py (README.md says which were);
+    `tuned_apart` names the peers for which another one is better.
     """
 
     name: str
