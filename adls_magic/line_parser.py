@@ -42,7 +42,9 @@ class LineParser(MagicArgumentParser):
     def __init__(
         self, invocation: str, about: str, arguments: Sequence[argument], *, secret_hint: str
     ) -> None:
-        super().__init__(prog=invocation, description=about, formatter_class=_formatter)
+        super().__init__(  # type: ignore[no-untyped-call]
+            prog=invocation, description=about, formatter_class=_formatter
+        )
         self.allow_abbrev = False  # --over must not mean --overwrite
         self.color = False  # Python 3.14 would put ANSI codes into the docstring
         self._secret_hint = secret_hint

@@ -90,7 +90,7 @@ def as_ipython(line: str, namespace: dict[str, object]) -> str:
     """What IPython hands to the magic."""
     try:
         return DollarFormatter().vformat(line, args=[], kwargs=dict(namespace))
-    except Exception:
+    except Exception:  # noqa: BLE001 - as IPython does
         return line
 
 
