@@ -43,12 +43,12 @@ def split_line(line: str, *, windows: bool = os.name == "nt") -> list[str]:
     """
     special = _SPECIAL if windows else _SPECIAL | {"\\"}
     words: list[str] = []
-    word: list[str] | None = None  # None between words; [] is a word that is empty so far
+    word: str | None = None  # None between words; "" is a word that is empty so far
     place = 0
     while place < len(line):
         character = line[place]
         if character.isspace():
-            _finish(words, word)
+            words += [] if word is None else [word]
             word = None
         elif character == "#" and word is None:
             break
@@ -58,21 +58,15 @@ def split_line(line: str, *, windows: bool = os.name == "nt") -> list[str]:
                 raise UsageError(
                     f"The quote {character} is not closed; write \\{character} for one in a name."
                 )
-            word = [*(word or []), line[place + 1 : end]]
+            word = (word or "") + line[place + 1 : end]
             place = end
         elif character == "\\" and line[place + 1 : place + 2] in special:
             place += 1
-            word = [*(word or []), line[place : place + 1]]
+            word = (word or "") + line[place]
         else:
-            word = [*(word or []), character]
+            word = (word or "") + character
         place += 1
-    _finish(words, word)
-    return words
-
-
-def _finish(words: list[str], word: list[str] | None) -> None:
-    if word is not None:
-        words.append("".join(word))
+    return words if word is None else [*words, word]
 
 
 def expanded(line: str, namespace: Mapping[str, object]) -> str:
