@@ -220,10 +220,9 @@ class Bearer(Authorization):
         try:
             return self._source.get_token(_SCOPE)
         except Exception as error:  # noqa: BLE001 - any credential library may be behind it
+            name = getattr(self._source, "name", type(self._source).__name__)
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            raise CredentialError(
-                f"no token could be had from {getattr(self._source, 'name', type(self._source).__name__)}: {reason[0]}"
-            ) from None
+            raise CredentialError(f"no token could be had from {name}: {reason[0]}") from None
 
 
 def authorization(account: Account) -> Authorization:

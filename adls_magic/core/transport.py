@@ -16,7 +16,6 @@ import select
 import socket
 import threading
 import urllib.parse
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -89,7 +88,7 @@ class Transport:
         self._stop = stop
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._sockets: set[socket.socket] = set()
         self._route = Route.of(self._origin, self._host)
         if self._route.session is not None:
             from adls_magic.core.proxied import ProxyAdapter
@@ -139,7 +138,7 @@ class Transport:
     def close(self) -> None:
         """Close all connections. No request may be under way."""
         with self._lock:
-            sockets, self._sockets = list(self._sockets), weakref.WeakSet()
+            sockets, self._sockets = list(self._sockets), set()
         for sock in sockets:
             sock.close()
         self._local = threading.local()
