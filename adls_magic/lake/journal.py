@@ -278,7 +278,8 @@ class Journal:
             (filesystem, path),
         )
         for size, disk_time in rows:
-            if target.stat().st_size > size:
+            # Of the same size: a crash came between the cut and setting the time.
+            if target.stat().st_size >= size:
                 cut_file(target, size, disk_time)
 
 
