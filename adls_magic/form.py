@@ -9,9 +9,9 @@ counts only if nobody has stopped, forgotten or begun anew since it was asked fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adls_magic import form_state as states
 from adls_magic.core import session
@@ -19,16 +19,19 @@ from adls_magic.core.errors import AdlsError, CredentialError
 from adls_magic.core.resolve import resolve
 from adls_magic.core.secret import Secret
 from adls_magic.form_connect import Filled, Outcome, account_from, ask_service, remember
+from adls_magic.form_methods import SECRET_METHODS
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
     from adls_magic.core.client import Client
 
 _PATIENCE = 12.0  # seconds; nobody looks at a busy form for longer
+_PATIENCE_SIGNING_IN = 40.0  # seconds; az and managed identities are tried one after the other
 _LATE = (
-    f"No answer within {_PATIENCE:.0f} s. Is the account name right? "
+    "No answer within {:.0f} s. Is the account name right? "
     "Is the account behind a firewall or a private endpoint?"
 )
+_LATE_SIGNING_IN = "No answer within {:.0f} s. Does `az login` work on this machine?"
 _KEPT = "set; type to replace it"
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _HOW_TO = """\
@@ -75,11 +78,18 @@ def _form_of(shell: Any) -> Form:
     return _form
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A secret that was not refused, and the account and endpoint that it was typed for."""
+class _Owner(NamedTuple):
+    """What a secret was typed for."""
 
-    owner: tuple[str, str]
+    method: str
+    account: str
+    endpoint: str
+
+
+class _Pending(NamedTuple):
+    """A secret that was not refused, but could not be used yet."""
+
+    owner: _Owner
     secret: Secret
 
 
@@ -97,7 +107,8 @@ class Form:
         self._lock = threading.RLock()
         self._attempt = 0  # number of the attempt whose answer counts
         self._client: Client | None = None
-        self._kept: dict[str, _Kept] = {}
+        self._pending: _Pending | None = None
+        self._ours: tuple[_Owner, str] | None = None  # whose secret the session got, its endpoint
         self.widget = FormWidget(self._receive, **states.first_state())
 
     @property
@@ -110,11 +121,14 @@ class Form:
         found, saved = states.found_account(), states.profiles()
         with self._lock:
             account = session.current()
+            if account is None:
+                self._pending = self._ours = None  # as `%adls_config --forget` wants it
             self.widget.methods = states.methods(found, saved)
             if not self.widget.values:
                 self.widget.values = states.first_values(account, found, saved)
             self._show(
                 card=states.card(account, found),
+                kept=self._kept(),
                 suggestions={**self.widget.state["suggestions"], "saved": saved},
             )
         return str(self.widget.model_id)
@@ -135,14 +149,15 @@ class Form:
         except Exception as error:  # noqa: BLE001 - what a callback raises is seen nowhere else
             self._show(busy=False, status=states.status("error", states.words(error)))
 
-    def _begin(self, filled: Filled, secret: Secret | None) -> None:
+    def _begin(self, values: Filled, secret: Secret | None) -> None:
+        filled = {"method": "", **values}
         with self._lock:
             if self.widget.state["busy"]:
                 return
             self._attempt += 1
             self._show(busy=True, status=states.status("info", "Asking the service…"))
             attempt = self._attempt
-        work = (attempt, dict(filled), secret)
+        work = (attempt, filled, secret)
         threading.Thread(target=self._work, args=work, name="adls-form", daemon=True).start()
 
     def _give_up(self, kind: str, text: str, attempt: int | None = None) -> None:
@@ -159,7 +174,7 @@ class Form:
     def _forget(self) -> None:
         with self._lock:
             self._attempt += 1
-            self._kept.clear()
+            self._pending = self._ours = None
             session.forget()
             text = "Forgotten: this notebook has no account now. Saved profiles stay."
             self._show(
@@ -174,12 +189,11 @@ class Form:
     # -------------------------------------------------------------------- worker
 
     def _work(self, attempt: int, filled: Filled, secret: Secret | None) -> None:
-        watch = threading.Timer(_PATIENCE, self._give_up, ("error", _LATE, attempt))
+        watch = threading.Timer(*self._patience(filled, attempt))
         watch.daemon = True
         watch.start()
         try:
-            secret = secret or self._kept_secret(filled)
-            account = account_from(filled, secret, self._variables)
+            account = self._account(filled, secret)
             outcome = ask_service(account, lambda client: self._started(attempt, client))
             if outcome.account and attempt == self._attempt:
                 outcome = _remembered(filled, outcome, outcome.account)
@@ -189,19 +203,36 @@ class Form:
             watch.cancel()
         self._finish(attempt, filled, secret, outcome)
 
+    def _patience(self, filled: Filled, attempt: int) -> tuple[float, Callable[[], None]]:
+        """Return after how many seconds to do what."""
+        signing_in = filled["method"] in ("identity", "variable")
+        seconds = _PATIENCE_SIGNING_IN if signing_in else _PATIENCE
+        text = (_LATE_SIGNING_IN if signing_in else _LATE).format(seconds)
+        return seconds, lambda: self._give_up("error", text, attempt)
+
     def _started(self, attempt: int, client: Client) -> None:
         with self._lock:
             if attempt == self._attempt:
                 self._client = client
 
-    def _kept_secret(self, filled: Filled) -> Secret | None:
-        kept = self._kept.get(filled["method"])
-        if kept is not None and kept.owner != _owner(filled):
-            raise CredentialError(
-                f"The secret that is set belongs to {kept.owner[0] or 'another account'}: "
-                "type the one of this account."
-            )
-        return kept.secret if kept else None
+    def _account(self, filled: Filled, secret: Secret | None) -> Account:
+        """Return what is described, with the secret typed now or, for the same account, before."""
+        if secret or filled["method"] not in SECRET_METHODS:
+            return account_from(filled, secret, self._variables)
+        with self._lock:
+            owner, pending, ours = _owner(filled), self._pending, self._ours
+            current = session.current()
+        if pending and pending.owner == owner:
+            return account_from(filled, pending.secret, self._variables)
+        if current and ours == (owner, current.endpoint):
+            return replace(current, filesystem=filled.get("filesystem") or None)
+        for other in filter(None, (pending and pending.owner, ours and ours[0])):
+            if other.method == owner.method:
+                raise CredentialError(
+                    f"The secret that is set belongs to {other.account or 'another account'}: "
+                    "type the one of this account."
+                )
+        return account_from(filled, None, self._variables)
 
     def _finish(
         self, attempt: int, filled: Filled, secret: Secret | None, outcome: Outcome
@@ -212,8 +243,11 @@ class Form:
             self._client = None
             if outcome.account:
                 session.configure(outcome.account)
-            if secret and outcome.field != "secret":
-                self._kept[filled["method"]] = _Kept(_owner(filled), secret)
+                self._ours = (_owner(filled), outcome.account.endpoint)
+                self._pending = None
+            elif secret:
+                refused = outcome.field == "secret"
+                self._pending = None if refused else _Pending(_owner(filled), secret)
             self._show_outcome(outcome)
 
     def _show_outcome(self, outcome: Outcome) -> None:
@@ -224,18 +258,23 @@ class Form:
             busy=False,
             open=outcome.kind != "ok",
             card=states.card(session.current(), None),
-            kept=dict.fromkeys(self._kept, _KEPT),
+            kept=self._kept(),
             suggestions={"filesystem": list(outcome.filesystems), "saved": saved},
             status=states.status(outcome.kind, outcome.text, outcome.field),
         )
+
+    def _kept(self) -> dict[str, str]:
+        """Return, by method, what the empty secret field says when a secret is set."""
+        owners = (self._pending and self._pending.owner, self._ours and self._ours[0])
+        return {owner.method: _KEPT for owner in owners if owner}
 
     def _show(self, **changes: Any) -> None:
         with self._lock:
             self.widget.state = {**self.widget.state, **changes}
 
 
-def _owner(filled: Filled) -> tuple[str, str]:
-    return filled.get("account", ""), filled.get("endpoint", "")
+def _owner(filled: Filled) -> _Owner:
+    return _Owner(filled["method"], filled.get("account", ""), filled.get("endpoint", ""))
 
 
 def _remembered(filled: Filled, outcome: Outcome, account: Account) -> Outcome:

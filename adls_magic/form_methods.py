@@ -203,6 +203,9 @@ FIXED = (
 )
 
 
+SECRET_METHODS = frozenset(method.name for method in FIXED if method.secret)
+
+
 def fields_trait() -> dict[str, dict[str, Any]]:
     """Return the fields as the browser wants them."""
     return {name: asdict(field) for name, field in FIELDS.items()}

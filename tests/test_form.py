@@ -21,7 +21,7 @@ from adls_magic import form_connect
 from adls_magic.core import session
 from adls_magic.core.address import check_account, check_filesystem
 from adls_magic.core.client import Client
-from adls_magic.core.errors import AdlsError
+from adls_magic.core.errors import AdlsError, ConnectionFailedError
 from adls_magic.core.profiles import check_profile_name
 from adls_magic.form import Form
 from adls_magic.form_methods import FIELDS, FIXED
@@ -173,6 +173,26 @@ def test_a_kept_key_is_not_used_for_another_account(lake: LocalLake, dialog: Dia
     assert said == (
         f"error: The secret that is set belongs to {NAME}: type the one of this account."
     )
+
+
+def test_forget_by_the_magic_leaves_no_key_in_the_form(lake: LocalLake, dialog: Dialog) -> None:
+    dialog.connect("key", key_of(lake), **typed(lake, filesystem="raw"))
+    session.forget()
+    assert dialog.connect("key", **typed(lake, filesystem="raw")).startswith("error")
+    assert session.current() is None
+
+
+def test_a_key_typed_when_nobody_answered_is_not_to_be_typed_again(
+    lake: LocalLake, dialog: Dialog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_answer(*_: object) -> None:
+        raise ConnectionFailedError("No answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(form_module, "ask_service", no_answer)
+        assert dialog.connect("key", key_of(lake), **typed(lake)) == "error: No answer."
+    assert dialog.connect("key", **typed(lake, filesystem="raw")).startswith("ok")
+    assert dialog.form._pending is None
 
 
 def test_connection_string(lake: LocalLake, dialog: Dialog) -> None:

@@ -6,7 +6,8 @@
 // is emptied. Other fields enter the model (`values`) only when their text follows their rule,
 // so that a key pasted into the wrong field stays in the browser.
 
-const LOOKS_SECRET = /[?&]sig=|AccountKey\s*=|SharedAccessSignature\s*=|[A-Za-z0-9+/]{86}==/i;
+const LOOKS_SECRET =
+  /(^|[?&])sig=|AccountKey\s*=|SharedAccessSignature\s*=|[A-Za-z0-9+/]{86}==|eyJ[\w-]+\.[\w-]+\./i;
 const ONE_LAKE = /\.fabric\.microsoft\.com/;
 const NO_ANSWER = 2000; // milliseconds until the form says that the kernel is silent
 let views = 0;

@@ -56,6 +56,16 @@ def test_saved_while_half_typed(lab: Lab, notebook: Notebook, form: FormPage, se
     assert_nowhere(lab, secret)
 
 
+def test_the_search_finds_what_a_password_widget_leaks(
+    lab: Lab, open_notebook: Open, secret: str
+) -> None:
+    notebook = open_notebook(["import ipywidgets; ipywidgets.Password()"])
+    notebook.run(0)
+    notebook.output(0).locator("input").press_sequentially(secret)
+    assert secret in notebook.save_by_toolbar()
+    assert str(notebook.path) in lab.leaks(secret)
+
+
 def test_pasted_submitted_refused_reloaded_restarted(
     lab: Lab, notebook: Notebook, form: FormPage, secret: str
 ) -> None:
