@@ -5,7 +5,6 @@ No widgets here. Runs on the form's worker thread; nothing but the service is wa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from adls_magic.core.errors import ConfigurationError, CredentialError, Permissi
 from adls_magic.core.profiles import save_profile
 from adls_magic.core.resolve import resolve
 from adls_magic.core.retry import RetryPolicy
+from adls_magic.core.sas import read_facts
 from adls_magic.core.secret import Secret
 
 # A person waits: two tries, and no long pauses between them.
@@ -34,7 +34,6 @@ _KNOWN_BUT_REFUSED = frozenset(
         "InsufficientAccountPermissions",
     }
 )
-_BELOW_FILESYSTEM = re.compile(r"(?:^|&)sr=[bd](?:&|$)")
 
 Filled = Mapping[str, str]
 
@@ -142,6 +141,9 @@ def ask_service(account: Account, started: Callable[[Client], None]) -> Outcome:
     Raises:
         AdlsError: the service refuses, or gives no answer; the text says why.
     """
+    told = _told_by_sas(account)
+    if told is not None:
+        return told
     with Client(account, policy=_POLICY) as client:
         started(client)
         try:
@@ -158,10 +160,27 @@ def ask_service(account: Account, started: Callable[[Client], None]) -> Outcome:
     return Outcome(None, "error", text, "filesystem", names)
 
 
+def _told_by_sas(account: Account) -> Outcome | None:
+    """What follows from the SAS alone: one for less than the account cannot be asked for a list."""
+    if account.auth != "sas" or account.secret is None:
+        return None
+    scope = read_facts(account.secret).scope
+    if scope != "the account" and account.filesystem is None:
+        text = f"This SAS is for {scope}: type the name of the filesystem."
+        return Outcome(None, "error", text, "filesystem")
+    if scope in ("a directory", "one file"):
+        text = f"This SAS is for {scope}, so only an upload there can show it right."
+        return Outcome(account, "warning", text)
+    return None
+
+
 def _to_choose(account: Account, names: Sequence[str]) -> Outcome:
     if len(names) == 1:
         text = f"Connected to {account.name}. Its only filesystem is {names[0]}."
         return Outcome(account.with_filesystem(names[0]), "ok", text, filesystems=names)
+    if not names:
+        text = f"Connected to {account.name}, which has no filesystem yet: make one in the portal."
+        return Outcome(account, "warning", text)
     text = f"Connected to {account.name}. Now choose a filesystem: {_named(names)}."
     return Outcome(account, "warning", text, "filesystem", names)
 
@@ -176,9 +195,6 @@ def _without_list(client: Client, refusal: PermissionDeniedError) -> Outcome:
             raise refusal
         text = "The credential is right, but may not list filesystems: type the name of yours."
         return Outcome(account, "warning", text, "filesystem")
-    if account.secret is not None and _BELOW_FILESYSTEM.search(account.secret.reveal()):
-        text = "This SAS is for one directory or file, so only an upload there can show it right."
-        return Outcome(account, "warning", text)
     try:
         next(client.list(RemotePath(account.filesystem, ""), page_size=1), None)
     except PermissionDeniedError as refused:

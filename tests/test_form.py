@@ -8,17 +8,19 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.filedatalake import generate_directory_sas, generate_file_system_sas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from adls_magic import form as form_module
 from adls_magic import form_connect
-from adls_magic.core import session
+from adls_magic.core import keyring_store, session
 from adls_magic.core.address import check_account, check_filesystem
 from adls_magic.core.client import Client
 from adls_magic.core.errors import AdlsError, ConnectionFailedError
@@ -200,19 +202,41 @@ def test_connection_string(lake: LocalLake, dialog: Dialog) -> None:
     assert dialog.connect("connection-string", text, filesystem="raw").startswith("ok")
 
 
+END = datetime.now(UTC) + timedelta(hours=1)
+
+
 def test_sas_of_one_filesystem_that_may_not_list_the_account(
     lake: LocalLake, dialog: Dialog
 ) -> None:
-    from datetime import UTC, datetime, timedelta
-
-    sdk = pytest.importorskip("azure.storage.filedatalake")
-    end = datetime.now(UTC) + timedelta(hours=1)
-    sas = sdk.generate_file_system_sas(NAME, "raw", key_of(lake), permission="rwl", expiry=end)
-    said = dialog.connect("sas", f"?{sas}", **typed(lake, filesystem="raw"))
+    sas = generate_file_system_sas(NAME, "raw", key_of(lake), permission="rwl", expiry=END)
+    said = dialog.connect("sas", f"?{sas}", **typed(lake))
+    assert said == "error: This SAS is for a filesystem: type the name of the filesystem."
+    said = dialog.connect("sas", **typed(lake, filesystem="raw"))
     assert said == f"ok: Connected to {NAME}, filesystem raw."
     facts = {name: value for name, value, _ in dialog.state["card"]["lines"]}
     assert facts["permits"] == "read, write, list; on a filesystem"
     assert facts["validity"].startswith("expires in 59 min")
+
+
+def test_sas_that_may_only_write(lake: LocalLake, dialog: Dialog) -> None:
+    sas = generate_file_system_sas(NAME, "raw", key_of(lake), permission="cw", expiry=END)
+    said = dialog.connect("sas", sas, **typed(lake, filesystem="raw"))
+    assert said.startswith("warning: The credential is right, but may not list.")
+    assert session.current() is not None
+
+
+def test_sas_of_one_directory(lake: LocalLake, dialog: Dialog) -> None:
+    sas = generate_directory_sas(NAME, "raw", "a", key_of(lake), permission="cw", expiry=END)
+    said = dialog.connect("sas", sas, **typed(lake, filesystem="raw"))
+    assert said.startswith("warning: This SAS is for a directory, so only an upload there")
+
+
+def test_sas_that_has_expired(lake: LocalLake, dialog: Dialog) -> None:
+    past = datetime.now(UTC) - timedelta(hours=3, minutes=1)
+    sas = generate_file_system_sas(NAME, "raw", key_of(lake), permission="rwl", expiry=past)
+    said = dialog.connect("sas", sas, **typed(lake, filesystem="raw"))
+    assert "expired 3 h ago" in said
+    assert dialog.state["status"]["field"] == "secret"
 
 
 def test_variable_of_the_notebook(lake: LocalLake) -> None:
@@ -274,6 +298,18 @@ def test_remembered_as_profile_and_used_again(
     assert "saved" in [method["name"] for method in later.form.widget.methods]
     assert later.state["suggestions"]["saved"] == ["mine"]
     assert later.connect("saved", saved="mine").startswith("ok")
+
+
+def test_what_is_stored_where_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def words() -> dict[str, Any]:
+        methods = Dialog().form.widget.methods
+        return next(method for method in methods if method["name"] == "key")
+
+    assert "no key ring" in words()["remember"]
+    assert words()["consent"] == "Write the key into that file too, readable by you only"
+    monkeypatch.setattr(keyring_store, "usable", lambda: True)
+    assert "the key goes to the system's key ring" in words()["remember"]
+    assert "consent" not in words()
 
 
 def test_forget(lake: LocalLake, dialog: Dialog) -> None:
