@@ -135,5 +135,5 @@ def serve() -> Iterator[Callable[[Answering], RawServer]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> RetryPolicy:
     """Let uploads give up as soon as `QUICK` says."""
-    monkeypatch.setattr("adls_magic.core.client.RetryPolicy", lambda **given: QUICK)
+    monkeypatch.setattr("adls_magic.core.calls.RetryPolicy", lambda **given: QUICK)
     return QUICK

@@ -108,6 +108,9 @@ class SocketServer:
                 continue
             except OSError:
                 return
+            if self.closing.is_set():
+                wire.close()
+                return
             with self._lock:
                 self.connections += 1
                 number = self.connections

@@ -1,0 +1,787 @@
+"""Whole uploads against the local lake, read back by our client and by the official SDK."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.filedatalake import DataLakeServiceClient
+
+from adls_magic.core import errors
+from adls_magic.core.address import RemotePath
+from adls_magic.core.client import Client
+from adls_magic.core.source import MemoryReader, PieceBody
+from adls_magic.core.upload import (
+    UploadJob,
+    UploadOptions,
+    UploadResult,
+    open_writer,
+    upload_all,
+)
+from adls_magic.lake import LocalLake
+
+from .conftest import KEY, account_at
+from .servers import Between, Fault, Forwarded, SilentServer, answer, error
+
+CHUNK = 1000
+SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 37 * CHUNK + 5]
+
+
+def data_of(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+@pytest.fixture
+def target(place: RemotePath) -> RemotePath:
+    return place.child("target.csv")
+
+
+@pytest.fixture
+def sdk(lake: LocalLake) -> Callable[[RemotePath], bytes]:
+    """Read a file by the official SDK, so that our reading is not checked by ourselves."""
+
+    def read(remote: RemotePath) -> bytes:
+        with DataLakeServiceClient(lake.url, credential=KEY) as service:
+            return service.get_file_client("lake", remote.path).download_file().readall()
+
+    return read
+
+
+def send(account, source, target: RemotePath, **options: Any) -> UploadResult:
+    options.setdefault("chunk_size", CHUNK)
+    job = UploadJob(source, target)
+    return upload_all(account, [job], UploadOptions(**options), progress=False)[0]
+
+
+def put(client: Client, remote: RemotePath, data: bytes) -> str:
+    client.create(remote)
+    if data:
+        body = PieceBody(MemoryReader(data), 0, len(data), lambda count: None)
+        client.append(remote, 0, body, flush=True)
+    return client.properties(remote).etag
+
+
+# ------------------------------------------------------------------------------ sizes and sources
+
+
+def as_path(data: bytes, folder: Path) -> Any:
+    (folder / "source.bin").write_bytes(data)
+    return folder / "source.bin"
+
+
+def as_parts(data: bytes, folder: Path) -> Any:
+    return (data[start : start + 7 * 31] for start in range(0, len(data), 7 * 31))
+
+
+SOURCES: dict[str, Callable[[bytes, Path], Any]] = {
+    "path": as_path,
+    "str": lambda data, folder: str(as_path(data, folder)),
+    "bytes": lambda data, folder: data,
+    "memory": lambda data, folder: memoryview(bytearray(data)),
+    "file": lambda data, folder: io.BytesIO(data),
+    "parts": as_parts,
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_size_from_every_source(
+    kind: str, size: int, lake, client, sdk, target, tmp_path, names_in
+):
+    data = data_of(size)
+    result = send(lake.account, SOURCES[kind](data, tmp_path), target)
+    assert client.read(target) == data == sdk(target)
+    found = client.properties(target)
+    assert (result.size, result.etag, result.skipped) == (size, found.etag, False)
+    assert found.content_type == "text/csv" and found.size == size
+    assert result.url == f"{lake.url}/{target.filesystem}/{target.path}"
+    assert result.retries == 0 and result.seconds >= 0 and result.resumed_from == 0
+    assert names_in() == ["target.csv"]
+    assert (lake.root / "lake" / target.path).read_bytes() == data
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_from_a_writer(size: int, lake, client, sdk, target, names_in):
+    data = data_of(size)
+    options = UploadOptions(chunk_size=CHUNK)
+    with open_writer(lake.account, target, options, progress=False) as writer:
+        for start in range(0, size, 333):
+            part = data[start : start + 333]
+            assert writer.write(part) == len(part)
+        assert writer.tell() == size and writer.result is None
+        assert target.path not in {item.path for item in _all(client, target)}
+    assert writer.result is not None and writer.result.size == size and writer.closed
+    assert client.read(target) == data == sdk(target)
+    assert names_in() == ["target.csv"]
+    writer.close()
+    with pytest.raises(ValueError, match="closed"):
+        writer.write(b"x")
+
+
+def _all(client: Client, target: RemotePath) -> list[RemotePath]:
+    if client.find(target.parent) is None:
+        return []
+    return [RemotePath("lake", item.name) for item in client.list(target.parent)]
+
+
+def test_text_sources(lake, client, target, tmp_path):
+    text = "zeile 1\r\nzweite äöü€🦆\n" * 200
+    send(lake.account, io.StringIO(text, newline=""), target)
+    assert client.read(target) == text.encode()
+    send(lake.account, iter(text.splitlines(keepends=True)), target, if_exists="overwrite")
+    assert client.read(target) == text.encode()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16])
+def test_pieces_in_any_order(workers: int, lake, client, between: Between, target):
+    """Appends are held up at random, so that they arrive in another order than they were cut."""
+    held, places = random.Random(7), []
+
+    def fault(got: Forwarded) -> None:
+        if "append" in got.target:
+            time.sleep(held.random() / 50)
+            places.append(int(got.target.partition("position=")[2]))
+
+    between.faults = fault
+    data = data_of(40 * CHUNK + 1)
+    send(account_at(between.port), data, target, workers=workers)
+    assert client.read(target) == data
+    assert sorted(places) == list(range(0, len(data), CHUNK))
+    assert (places == sorted(places)) is (workers == 1)
+
+
+def test_what_is_stored_with_the_file(lake, client, target):
+    data = data_of(5 * CHUNK)
+    for size, name in ((len(data), "large"), (10, "small"), (0, "empty")):
+        remote = target.parent.child(name)
+        options: dict[str, Any] = {"content_type": "text/x-own", "metadata": {"k": "wért"}}
+        result = send(lake.account, data[:size], remote, md5=True, **options)
+        digest = base64.b64encode(hashlib.md5(data[:size]).digest()).decode()
+        found = client.properties(remote)
+        assert result.md5 == found.content_md5 == digest
+        assert (found.content_type, found.metadata) == ("text/x-own", {"k": "wért"})
+
+
+def test_md5_of_a_stream(lake, client, target):
+    data = data_of(9 * CHUNK)
+    result = send(lake.account, io.BytesIO(data), target, md5=True)
+    assert client.properties(target).content_md5 == result.md5
+    assert result.md5 == base64.b64encode(hashlib.md5(data).digest()).decode()
+
+
+def test_without_md5_none_is_stored(lake, client, target):
+    assert send(lake.account, b"abc", target).md5 is None
+    assert client.properties(target).content_md5 is None
+
+
+@pytest.mark.parametrize("name", ["a b+%&#.csv", "ü日本🦆", ".hidden", "n" * 240, "a=b;c,d'(e)"])
+def test_names(name: str, lake, client, sdk, place, names_in):
+    for size in (10, 3 * CHUNK):
+        data = data_of(size)
+        send(lake.account, data, place.child(name), if_exists="overwrite")
+        assert client.read(place.child(name)) == data == sdk(place.child(name))
+    assert names_in() == [name]
+
+
+def test_to_the_root_and_into_new_directories(lake, client, place):
+    deep = place.child("a/b c/d")
+    send(lake.account, data_of(3 * CHUNK), deep)
+    assert client.properties(deep).size == 3 * CHUNK
+    top = RemotePath("lake", f"top-{place.path}")
+    send(lake.account, data_of(3 * CHUNK), top)
+    assert client.properties(top).size == 3 * CHUNK
+
+
+# --------------------------------------------------------------------------------- how many requests
+
+
+def test_a_small_new_file_takes_two_requests(between: Between, target):
+    result = send(account_at(between.port), b"abc", target, chunk_size=None)
+    assert result.requests == 2 == len(between.seen)
+    create, append = between.lines
+    assert create.startswith("PUT") and create.endswith("?resource=file")
+    assert between.seen[0].header("if-none-match") == "*"
+    assert "action=append" in append and "flush=true" in append and "close=true" in append
+
+
+def test_an_empty_new_file_takes_one_request(between: Between, client, target):
+    assert send(account_at(between.port), b"", target).requests == 1
+    assert client.properties(target).size == 0
+
+
+def test_no_piece_is_sent_twice(between: Between, target):
+    send(account_at(between.port), data_of(12 * CHUNK), target)
+    appends = [line for line in between.lines if "append" in line]
+    assert len(appends) == len(set(appends)) == 12
+    assert sum(got.length for got in between.seen) == 12 * CHUNK
+    assert len(between.seen) <= 12 + 5  # look, create, flush, rename, and the length
+
+
+def test_requests_are_counted_right(between: Between, target):
+    result = send(account_at(between.port), data_of(12 * CHUNK), target)
+    assert result.requests == len(between.seen)
+
+
+# ------------------------------------------------------------------------------------ DEST exists
+
+
+class Untouched(io.BytesIO):
+    """A source that tells when it is read."""
+
+    reads = 0
+
+    def read(self, *args: Any) -> bytes:
+        self.reads += 1
+        return super().read(*args)
+
+
+@pytest.mark.parametrize("size", [1, 5 * CHUNK])
+def test_an_existing_file_is_refused_before_anything_is_sent(
+    size: int, between: Between, client, target, names_in, tmp_path
+):
+    etag = put(client, target, b"x" * 3000)
+    for source in (data_of(size), as_path(data_of(size), tmp_path), Untouched(data_of(size))):
+        between.seen.clear()
+        with pytest.raises(errors.PathExistsError) as caught:
+            send(account_at(between.port), source, target)
+        assert isinstance(caught.value, FileExistsError)
+        text = str(caught.value)
+        assert "2.93 KiB" in text and "changed just now" in text and "--overwrite" in text
+        assert target.name in text and "\n" not in text
+        assert sum(got.length for got in between.seen) == 0 and len(between.seen) <= 3
+        assert getattr(source, "reads", 0) == 0
+    assert client.properties(target).etag == etag and names_in() == ["target.csv"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 5 * CHUNK])
+def test_overwrite(size: int, in_place: bool, lake, client, target, names_in):
+    client.create(target, content_type="text/old", metadata={"old": "1"})
+    before = put(client, target, b"x" * 3000)
+    data = data_of(size)
+    result = send(lake.account, data, target, if_exists="overwrite", in_place=in_place)
+    assert client.read(target) == data and result.size == size
+    found = client.properties(target)
+    assert found.etag == result.etag != before
+    assert found.content_type == "text/csv" and found.metadata == {}
+    assert names_in() == ["target.csv"]
+
+
+def test_overwrite_by_a_stream(lake, client, target, names_in):
+    put(client, target, b"x" * 3000)
+    for size in (0, 10, 5 * CHUNK):
+        send(lake.account, io.BytesIO(data_of(size)), target, if_exists="overwrite")
+        assert client.read(target) == data_of(size)
+    assert names_in() == ["target.csv"]
+
+
+@pytest.mark.parametrize("size", [1, 5 * CHUNK])
+def test_skip(size: int, lake, client, target):
+    etag = put(client, target, b"abc")
+    source = Untouched(data_of(size))
+    for given in (data_of(size), source):
+        result = send(lake.account, given, target, if_exists="skip")
+        assert result.skipped and (result.size, result.etag) == (3, etag)
+    assert source.reads == 0 and client.read(target) == b"abc"
+    assert not send(lake.account, b"x", target.parent.child("new"), if_exists="skip").skipped
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 * CHUNK])
+def test_in_place_on_a_new_name(size: int, between: Between, client, target, names_in):
+    send(account_at(between.port), data_of(size), target, in_place=True)
+    assert client.read(target) == data_of(size) and names_in() == ["target.csv"]
+    assert between.count("mode=legacy") == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 * CHUNK])
+@pytest.mark.parametrize("if_exists", ["refuse", "overwrite", "skip"])
+def test_a_directory_at_the_target(size: int, if_exists: str, lake, client, target, names_in):
+    client.create(target.child("below"), directory=True)
+    for source in (data_of(size), io.BytesIO(data_of(size))):
+        with pytest.raises(errors.ConflictError, match="is a directory: end it with /"):
+            send(lake.account, source, target, if_exists=if_exists)
+    assert client.properties(target).is_directory and names_in() == ["target.csv"]
+
+
+def test_a_file_where_a_directory_is_needed(lake, client, target, names_in):
+    put(client, target, b"abc")
+    for size in (1, 5 * CHUNK):
+        with pytest.raises(errors.ConflictError, match="a file stands where"):
+            send(lake.account, data_of(size), target.child("below"))
+    assert client.read(target) == b"abc" and names_in() == ["target.csv"]
+
+
+def test_a_filesystem_that_is_not_there_names_those_that_are(lake):
+    for source in (b"abc", data_of(3 * CHUNK), io.BytesIO(b"abc")):
+        with pytest.raises(errors.PathNotFoundError, match="There are: .*lake"):
+            send(lake.account, source, RemotePath("nosuchfs", "x"))
+
+
+def test_a_target_that_comes_into_being_meanwhile(between: Between, client, target, names_in):
+    def fault(got: Forwarded) -> None:
+        if "action=flush" in got.target and client.find(target) is None:
+            put(client, target, b"theirs")
+
+    between.faults = fault
+    with pytest.raises(errors.PathExistsError):
+        send(account_at(between.port), data_of(5 * CHUNK), target)
+    assert client.read(target) == b"theirs"
+
+
+def test_a_target_that_changes_while_it_is_overwritten(between: Between, client, target):
+    put(client, target, b"old")
+    changed: list[int] = []
+
+    def fault(got: Forwarded) -> None:
+        if "action=flush" in got.target and not changed:
+            changed.append(1)
+            put(client, target, b"theirs")
+
+    between.faults = fault
+    with pytest.raises(errors.ConflictError):
+        send(account_at(between.port), data_of(5 * CHUNK), target, if_exists="overwrite")
+    assert client.read(target) == b"theirs"
+
+
+# ------------------------------------------------------------------------------------ several files
+
+
+def jobs_of(place: RemotePath, folder: Path, count: int) -> list[UploadJob]:
+    jobs = []
+    for number in range(count):
+        path = folder / f"{number}.bin"
+        path.write_bytes(data_of(number * 700))
+        jobs.append(UploadJob(path, place.child(path.name)))
+    return jobs
+
+
+def test_several_files(lake, client, place, tmp_path, names_in):
+    jobs = jobs_of(place, tmp_path, 12)
+    results = upload_all(lake.account, jobs, UploadOptions(chunk_size=CHUNK), progress=False)
+    assert [result.size for result in results] == [number * 700 for number in range(12)]
+    for number, job in enumerate(jobs):
+        assert client.read(job.target) == data_of(number * 700)
+        assert results[number].url.endswith(job.target.path)
+    assert len(names_in()) == 12
+
+
+def test_no_files():
+    assert upload_all(account_at(1), [], UploadOptions(), progress=False) == []
+
+
+def test_one_of_several_exists_and_nothing_is_sent(between, client, place, tmp_path, names_in):
+    jobs = jobs_of(place, tmp_path, 5)
+    put(client, jobs[2].target, b"abc")
+    put(client, jobs[4].target, b"abc")
+    with pytest.raises(errors.PathExistsError, match="2.bin and 1 more exist; nothing was sent"):
+        upload_all(account_at(between.port), jobs, UploadOptions(), progress=False)
+    assert sum(got.length for got in between.seen) == 0 and between.count("^PUT") == 0
+    assert names_in() == ["2.bin", "4.bin"]
+
+
+def test_one_of_several_fails_and_the_others_arrive(lake, client, place, tmp_path, names_in):
+    jobs = jobs_of(place, tmp_path, 6)
+    client.create(jobs[3].target, directory=True)
+    options = UploadOptions(if_exists="overwrite", chunk_size=CHUNK)
+    with pytest.raises(errors.ConflictError, match=r"directory.*\(1 of 6 files failed, 5 arrived"):
+        upload_all(lake.account, jobs, options, progress=False)
+    for number in (0, 1, 2, 4, 5):
+        assert client.read(jobs[number].target) == data_of(number * 700)
+    assert len(names_in()) == 6
+
+
+def test_one_source_of_several_is_missing_and_nothing_is_sent(between, place, tmp_path):
+    jobs = jobs_of(place, tmp_path, 3)
+    (tmp_path / "1.bin").unlink()
+    with pytest.raises(errors.SourceNotFoundError, match=r"1\.bin"):
+        upload_all(account_at(between.port), jobs, UploadOptions(), progress=False)
+    assert between.seen == []
+
+
+def test_a_wrong_key_ends_the_command_at_once(lake, place, tmp_path, names_in):
+    from dataclasses import replace
+
+    from adls_magic.core.secret import Secret
+
+    wrong = replace(lake.account, secret=Secret("A" * 86 + "=="))
+    jobs = jobs_of(place, tmp_path, 40)
+    for some in (jobs, jobs[:1]):
+        with pytest.raises(errors.PermissionDeniedError) as caught:
+            upload_all(wrong, some, UploadOptions(workers=2), progress=False)
+        assert "arrived" not in str(caught.value) or " 0 arrived" in str(caught.value)
+    assert names_in() == []
+
+
+def test_skipping_some_of_several(lake, client, place, tmp_path):
+    jobs = jobs_of(place, tmp_path, 4)
+    put(client, jobs[1].target, b"kept")
+    results = upload_all(lake.account, jobs, UploadOptions(if_exists="skip"), progress=False)
+    assert [result.skipped for result in results] == [False, True, False, False]
+    assert client.read(jobs[1].target) == b"kept"
+
+
+def test_a_stream_among_several_is_refused_before_anything(between, place, tmp_path):
+    jobs = [*jobs_of(place, tmp_path, 2), UploadJob(io.BytesIO(b"x"), place.child("s"))]
+    with pytest.raises(errors.SourceError, match="stream can only be uploaded alone"):
+        upload_all(account_at(between.port), jobs, UploadOptions(), progress=False)
+    assert between.seen == []
+
+
+# ------------------------------------------------------------------------------------- wrong options
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"workers": 0}, "--workers"), ({"workers": -1}, "--workers"), ({"workers": 9999}, "--workers")]
+    + [({"chunk_size": 0}, "--chunk-size"), ({"chunk_size": -5}, "--chunk-size")]
+    + [({"content_type": "text/ü"}, "--content-type"), ({"content_type": "a\nb/c"}, "--content")]
+    + [({"metadata": {"a b": "c"}}, "--metadata"), ({"metadata": {"": "c"}}, "--metadata")]
+    + [({"if_exists": "replace"}, "if_exists|overwrite")],
+)
+def test_options_that_cannot_be(options: dict[str, Any], named: str, between: Between, target):
+    with pytest.raises(errors.OptionError, match=named):
+        send(account_at(between.port), b"abc", target, **options)
+    assert between.seen == []
+
+
+@pytest.mark.parametrize("source", [None, 7, {"a": 1}, object()])
+def test_sources_that_are_none(source: Any, between: Between, target):
+    with pytest.raises(errors.SourceError):
+        send(account_at(between.port), source, target)
+    assert between.seen == []
+
+
+# -------------------------------------------------------------------- failures leave nothing behind
+
+
+@pytest.mark.parametrize("size", [CHUNK, 20 * CHUNK])
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("change", ["shrink", "grow", "replace", "vanish"])
+def test_a_source_that_changes(
+    change: str, existing: bool, size: int, between: Between, client, target, tmp_path, names_in
+):
+    if existing:
+        put(client, target, b"old")
+    path = as_path(data_of(size), tmp_path)
+    changed: list[int] = []
+
+    def fault(got: Forwarded) -> None:
+        if (got.method == "PUT" or got.method == "HEAD") and not changed:
+            changed.append(1)
+            if change == "shrink":
+                os.truncate(path, size // 2)
+            elif change == "grow":
+                with path.open("ab") as file:
+                    file.write(b"more")
+            else:
+                path.unlink()
+                if change == "replace":
+                    path.write_bytes(data_of(size))
+
+    between.faults = fault
+    began = time.monotonic()
+    with pytest.raises(errors.SourceError) as caught:
+        send(account_at(between.port), path, target, if_exists="overwrite", workers=4)
+    assert time.monotonic() - began < 3
+    assert "unchanged" in str(caught.value) and path.name in str(caught.value)
+    assert names_in() == (["target.csv"] if existing else [])
+    if existing:
+        assert client.read(target) == b"old"
+
+
+@pytest.mark.parametrize("parts", [0, 1, 30])
+def test_a_producer_that_fails(parts: int, lake, client, target, names_in):
+    put(client, target, b"old")
+
+    def producer():
+        for _ in range(parts):
+            yield bytes(CHUNK // 2)
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        send(lake.account, producer(), target, if_exists="overwrite")
+    assert client.read(target) == b"old" and names_in() == ["target.csv"]
+
+
+@pytest.mark.parametrize("parts", [0, 1, 30])
+def test_a_writer_left_by_an_exception(parts: int, lake, names_in, target):
+    options = UploadOptions(chunk_size=CHUNK)
+    with pytest.raises(ZeroDivisionError):
+        with open_writer(lake.account, target, options, progress=False) as writer:
+            for _ in range(parts):
+                writer.write(bytes(CHUNK // 2))
+            raise ZeroDivisionError
+    assert writer.closed and writer.result is None and names_in() == []
+
+
+def test_a_writer_that_is_aborted(lake, names_in, target):
+    writer = open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False)
+    writer.write(bytes(10 * CHUNK))
+    writer.abort()
+    writer.abort()
+    writer.close()
+    assert writer.closed and writer.result is None and names_in() == []
+
+
+def test_a_writer_takes_what_files_take(lake, client, target):
+    import array
+
+    options = UploadOptions(chunk_size=CHUNK)
+    with open_writer(lake.account, target, options, progress=False) as writer:
+        assert writer.writable() and not writer.readable() and not writer.seekable()
+        assert writer.write(bytearray(b"ab")) == 2
+        assert writer.write(memoryview(b"cd")) == 2
+        assert writer.write(array.array("H", [1, 2])) == 4
+        assert writer.write(b"") == 0
+        writer.flush()
+        with pytest.raises(TypeError):
+            writer.write("text")
+        assert writer.tell() == 8
+    assert client.read(target) == b"abcd" + array.array("H", [1, 2]).tobytes()
+
+
+def test_a_writer_reuses_nothing_of_the_callers_buffer(lake, client, target):
+    buffer = bytearray(CHUNK)
+    with open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False) as file:
+        for number in range(8):
+            buffer[:] = bytes([number]) * CHUNK
+            file.write(buffer)
+    assert client.read(target) == b"".join(bytes([number]) * CHUNK for number in range(8))
+
+
+def test_a_text_layer_over_a_writer(lake, client, target):
+    """What `open(…, "w")` does."""
+    raw = open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False)
+    with raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+        text.write("äöü\n" * 500)
+        text.flush()
+        text.detach()
+    assert client.read(target) == ("äöü\n" * 500).encode()
+
+
+@pytest.mark.parametrize("step", ["resource=file", "action=append", "action=flush", "mode=legacy"])
+def test_a_step_that_is_refused(step: str, between: Between, client, target, names_in, quick):
+    put(client, target, b"old")
+
+    def fault(got: Forwarded) -> Fault | None:
+        if step in got.target:
+            return Fault(instead=error(403, "AuthorizationPermissionMismatch"))
+        return None
+
+    between.faults = fault
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        send(account_at(between.port), data_of(9 * CHUNK), target, if_exists="overwrite")
+    assert ("--in-place" in str(caught.value)) is (step == "mode=legacy")
+    assert client.read(target) == b"old"
+    if step == "resource=file":
+        assert names_in() == ["target.csv"]
+
+
+@pytest.mark.parametrize("size", [1, 9 * CHUNK])
+def test_a_first_upload_that_fails_leaves_no_stub(size, between, target, names_in, quick):
+    def fault(got: Forwarded) -> Fault | None:
+        refused = error(403, "AuthorizationPermissionMismatch")
+        return Fault(instead=refused) if "append" in got.target else None
+
+    between.faults = fault
+    with pytest.raises(errors.PermissionDeniedError):
+        send(account_at(between.port), data_of(size), target)
+    assert names_in() == []
+
+
+def test_a_service_that_is_busy_for_good(between: Between, client, target, names_in, quick):
+    put(client, target, b"old")
+    between.faults = lambda got: (
+        Fault(instead=error(503, "ServerBusy")) if "append" in got.target else None
+    )
+    began = time.monotonic()
+    with pytest.raises(errors.ServiceError, match="limits"):
+        send(account_at(between.port), data_of(9 * CHUNK), target, if_exists="overwrite")
+    assert time.monotonic() - began < 10 and client.read(target) == b"old"
+    assert names_in() == ["target.csv"]
+
+
+@pytest.mark.parametrize("if_exists", ["refuse", "overwrite"])
+@pytest.mark.parametrize("size", [0, 10, 9 * CHUNK])
+def test_every_answer_lost_once(size, if_exists, between, client, target, names_in, quick):
+    """Each request is done by the service, and its first answer never comes."""
+    if if_exists == "overwrite":
+        put(client, target, b"old")
+    seen: set[str] = set()
+
+    def fault(got: Forwarded) -> Fault | None:
+        key = f"{got.method} {got.target}"
+        first = key not in seen
+        seen.add(key)
+        return Fault(after=True) if first else None
+
+    between.faults = fault
+    result = send(account_at(between.port), data_of(size), target, if_exists=if_exists)
+    assert client.read(target) == data_of(size) and names_in() == ["target.csv"]
+    assert result.etag == client.properties(target).etag
+    assert result.retries > 0 and client.properties(target).content_type == "text/csv"
+
+
+def test_the_length_at_the_service_is_compared(between: Between, client, target):
+    """A service that loses bytes is not believed."""
+    put(client, target, b"old")
+
+    def fault(got: Forwarded) -> Fault | None:
+        if got.method == "HEAD" and ".partial" in got.target:
+            headers = {"Content-Length": "17", "ETag": '"0x1"', "x-ms-resource-type": "file"}
+            return Fault(instead=answer(200, headers))
+        return None
+
+    between.faults = fault
+    before = between.count(".")
+    send(account_at(between.port), data_of(9 * CHUNK), target, if_exists="overwrite")
+    assert between.count(".") > before and between.count("^HEAD .*partial") >= 1
+
+
+# ------------------------------------------------------------------------------------------- Stop
+
+
+def interrupt_in(seconds: float) -> threading.Timer:
+    """Press Ctrl-C after a while, as a terminal or a kernel does: a signal to this process."""
+    main = threading.main_thread().ident
+    timer = threading.Timer(seconds, lambda: signal.pthread_kill(main, signal.SIGINT))
+    timer.start()
+    return timer
+
+
+POSIX = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends a signal")
+
+
+def stops_soon(call: Callable[[], object], after: float = 0.4) -> errors.UploadStopped:
+    timer = interrupt_in(after)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call()
+    took = time.monotonic() - began - after
+    timer.join()
+    assert isinstance(caught.value, errors.UploadStopped), repr(caught.value)
+    assert took < 1, f"it took {took:.2f} s to stop"
+    assert not [t for t in threading.enumerate() if t.name.startswith("adls-upload")]
+    return caught.value
+
+
+def hold(between: Between, pattern: str) -> None:
+    """Let requests that fit wait until the test ends."""
+    between.faults = lambda got: (
+        Fault(delay=20) if re.search(pattern, f"{got.method} {got.target}") else None
+    )
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "phase", ["HEAD", "resource=file", "append", "action=flush", "mode=legacy"]
+)
+def test_stop_in_every_phase(phase: str, between: Between, client, target, names_in):
+    put(client, target, b"old")
+    hold(between, phase)
+    stopped = stops_soon(
+        lambda: send(
+            account_at(between.port), data_of(20 * CHUNK), target, if_exists="overwrite", workers=3
+        )
+    )
+    assert str(stopped).startswith("Stopped") and "\n" not in str(stopped)
+    assert client.read(target) in (b"old", data_of(20 * CHUNK))
+
+
+@POSIX
+def test_stop_while_a_stream_is_sent(between: Between, client, target, names_in):
+    hold(between, "append")
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(CHUNK)
+
+    stops_soon(lambda: send(account_at(between.port), endless(), target))
+    assert client.find(target) is None
+
+
+@POSIX
+def test_stop_while_a_producer_is_waited_for(lake, client, target, names_in):
+    def slow() -> Iterator[bytes]:
+        yield bytes(5 * CHUNK)
+        time.sleep(20)
+
+    stops_soon(lambda: send(lake.account, slow(), target))
+    assert names_in() == []
+
+
+@POSIX
+def test_stop_while_several_are_looked_up(between: Between, place, tmp_path):
+    hold(between, "resource=filesystem|HEAD")
+    jobs = jobs_of(place, tmp_path, 3)
+    stops_soon(
+        lambda: upload_all(account_at(between.port), jobs, UploadOptions(), progress=False)
+    )
+
+
+@POSIX
+def test_stop_while_nobody_reads(target, tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(200_000_000)
+    with SilentServer() as server:
+        stops_soon(lambda: send(account_at(server.port), path, target, chunk_size=None))
+
+
+@POSIX
+def test_stop_while_waiting_to_try_again(between: Between, target):
+    between.faults = lambda got: Fault(instead=answer(503, {"Retry-After": "30"}))
+    stops_soon(lambda: send(account_at(between.port), data_of(9 * CHUNK), target))
+
+
+@POSIX
+def test_after_a_stop_the_same_call_succeeds(between: Between, client, target, tmp_path, names_in):
+    path = as_path(data_of(30 * CHUNK), tmp_path)
+    hold(between, "append&position=15000")
+    stops_soon(lambda: send(account_at(between.port), path, target, workers=2))
+    between.faults = lambda got: None
+    send(account_at(between.port), path, target, workers=2)
+    assert client.read(target) == path.read_bytes() and names_in() == ["target.csv"]
+
+
+@POSIX
+def test_stop_keeps_what_an_earlier_run_has_staged(
+    between: Between, client, target, tmp_path, names_in
+):
+    """A second stop, in the first moments of the rerun, must not throw the first one's bytes away."""
+    path = as_path(data_of(30 * CHUNK), tmp_path)
+    hold(between, "append&position=20000")
+    stopped = stops_soon(lambda: send(account_at(between.port), path, target, workers=1))
+    assert "staged" in str(stopped) and names_in() != []
+    for phase in ("HEAD", "resource=file", "action=flush"):
+        hold(between, phase)
+        stops_soon(lambda: send(account_at(between.port), path, target, workers=1))
+    between.faults = lambda got: None
+    result = send(account_at(between.port), path, target, workers=1)
+    assert result.resumed_from == 20 * CHUNK
+    assert client.read(target) == path.read_bytes() and names_in() == ["target.csv"]
+
+
+@POSIX
+def test_a_rerun_with_other_metadata_stores_those(between: Between, client, target, tmp_path):
+    path = as_path(data_of(30 * CHUNK), tmp_path)
+    hold(between, "append&position=20000")
+    account = account_at(between.port)
+    stops_soon(lambda: send(account, path, target, workers=1, metadata={"run": "1"}))
+    between.faults = lambda got: None
+    send(account, path, target, workers=1, metadata={"run": "2"}, content_type="text/two")
+    found = client.properties(target)
+    assert found.metadata == {"run": "2"} and found.content_type == "text/two"
+    assert client.read(target) == path.read_bytes()
