@@ -195,6 +195,7 @@ def test_in_a_notebook_it_is_one_output_that_ends_at_100(
     monkeypatch.setattr(progress, "_DELAY", 0.0)
     with contextlib.ExitStack() as open_bars:
         if in_a_loop_of_the_users:
+            monkeypatch.setattr(tqdm, "monitor_interval", 0)
             open_bars.enter_context(tqdm(total=3, file=io.StringIO()))
         run_to_its_end(open_progress(None, "x"))
     assert "100%" in shown.states[-1] and len(shown.states) > 2
