@@ -60,17 +60,13 @@ class CellTarget:
 
     def _look(self) -> str | None:
         """Refuse what the service would refuse, before the cell has run for an hour."""
-        from adls_magic.core.client import Client
-        from adls_magic.core.target import SkippedError, Target, Wish
+        from adls_magic.core.address import display_url
+        from adls_magic.core.upload import check_target
 
         options = upload_options(self._arguments, self._defaults)
-        options.check()
-        with Client(self._account) as client:
-            try:
-                Target(client, self._remote, Wish(if_exists=options.if_exists)).look()
-            except SkippedError:
-                return client.url(self._remote)
-        return None
+        if check_target(self._account, self._remote, options):
+            return None
+        return display_url(self._account.endpoint, self._account.name, self._remote)
 
     def open(self, content_type: str | None) -> Writer:
         """Open it for writing."""

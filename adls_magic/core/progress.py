@@ -106,6 +106,8 @@ def _make_bar(label: str, screen: TextIO, total: int | None) -> tqdm[Any]:
         delay=_DELAY,
         ncols=_COLUMNS if in_notebook else None,
         dynamic_ncols=not in_notebook,
+        # Alone in its output, whatever bars the user has around it.
+        position=0 if in_notebook else None,
         leave=True,
     )
 
@@ -142,7 +144,7 @@ def open_progress(wanted: bool | None, label: str) -> Counter:
     display = _kernel_display()
     if display is not None:
         return Bar(label, _Output(display))  # type: ignore[arg-type]
-    if wanted or (sys.stderr is not None and sys.stderr.isatty()):
+    if sys.stderr is not None and (wanted or sys.stderr.isatty()):
         return Bar(label, sys.stderr)
     return Counter()
 

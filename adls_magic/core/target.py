@@ -358,6 +358,11 @@ class Target:
             ) from None
 
     @property
+    def replaces(self) -> bool:
+        """True when a file was there when `look` was called."""
+        return self._existing is not None
+
+    @property
     def is_staged(self) -> bool:
         """True when the bytes go to a staged file, and not to the target itself."""
         return self._written is not self.remote

@@ -51,8 +51,7 @@ class Transfer:
         self._stop = stop
         self._state = State.NEW
         self._under_way = 0
-        # The two last requests go out together: neither needs the other's answer.
-        self._last_tasks = [self._verify, self._appear]
+        self._last_tasks = [self._appear, self._verify]
 
     # ------------------------------------------------------- under the pool's lock
 
@@ -88,7 +87,10 @@ class Transfer:
                 self._state = State.FLUSHING
                 return self._flush
         if self._state is State.APPEARING and self._last_tasks:
-            return self._last_tasks.pop()
+            # A file that is to be replaced waits for the comparison of lengths; a new one
+            # appears meanwhile, which saves a round trip.
+            if self._under_way == 0 or not self._target.replaces:
+                return self._last_tasks.pop()
         if self._state is State.ABANDONING and self._under_way == 0:
             self._state = State.DONE
             return self._abandon

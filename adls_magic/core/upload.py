@@ -16,9 +16,18 @@ from adls_magic.core.job import UploadJob, UploadOptions, UploadResult
 from adls_magic.core.plan import DEFAULT_CHUNK
 from adls_magic.core.run import Run
 from adls_magic.core.source import open_reader, stream_of
+from adls_magic.core.target import SkippedError
 from adls_magic.core.writer import Writer
 
-__all__ = ["UploadJob", "UploadOptions", "UploadResult", "Writer", "open_writer", "upload_all"]
+__all__ = [
+    "UploadJob",
+    "UploadOptions",
+    "UploadResult",
+    "Writer",
+    "check_target",
+    "open_writer",
+    "upload_all",
+]
 
 # Every piece of a stream in flight is held in memory.
 _MOST_FOR_STREAMS = 16
@@ -153,6 +162,21 @@ def _existing(client: Client, directory: RemotePath, paths: set[str]) -> list[st
         return [item.name for item in client.list(directory) if item.name in paths]
     places = {path: replace(directory, path=path, is_directory=False) for path in sorted(paths)}
     return [path for path, place in places.items() if client.find(place) is not None]
+
+
+def check_target(account: Account, target: RemotePath, options: UploadOptions) -> bool:
+    """Ask the service whether `target` may be written; False when it is to be left alone.
+
+    Raises:
+        PathExistsError: a file is there and was not to be replaced.
+        ConflictError: a directory is there, or somebody holds a lease.
+    """
+    with filesystem_hint(account), Run(account, options, progress=False, label="") as run:
+        try:
+            run.target(target).look()
+        except SkippedError:
+            return False
+    return True
 
 
 def open_writer(

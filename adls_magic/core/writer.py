@@ -163,6 +163,11 @@ class Writer:
         self.closed = True
         self._run.end(cut=True)
 
+    def __del__(self) -> None:
+        # Dropped without a close: discarded, as a file that nobody wanted to keep.
+        if not getattr(self, "closed", True):
+            self.abort()
+
     def __enter__(self) -> Self:
         return self
 
