@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from adls_magic.arguments import ConfigArguments
-from adls_magic.core.errors import ConfigurationError
+from adls_magic.core.errors import AdlsError, ConfigurationError
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
@@ -74,9 +74,11 @@ def configure(arguments: ConfigArguments, asker: Asker) -> str:
 
 def show() -> str:
     """Return what is configured and where it came from; no secret."""
+    from adls_magic.core.resolve import resolve
+
     try:
-        return _present().describe()
-    except ConfigurationError as error:
+        return resolve(expired_ok=True).describe()
+    except AdlsError as error:
         return str(error)
 
 
@@ -109,7 +111,6 @@ def _wanted(arguments: ConfigArguments, asker: Asker) -> Account | None:
 
 def _local(folder: str, filesystem: str) -> Account:
     from adls_magic.core.address import check_filesystem
-    from adls_magic.core.client import Client
     from adls_magic.lake import LakeInUseError, find_or_start
 
     check_filesystem(filesystem)
@@ -117,11 +118,7 @@ def _local(folder: str, filesystem: str) -> Account:
         lake = find_or_start(Path(folder).expanduser(), filesystem=filesystem)
     except (OSError, LakeInUseError) as error:
         raise ConfigurationError(f"The local lake cannot be started: {error}") from None
-    account = lake.account.with_filesystem(filesystem)
-    with Client(account) as client:  # a lake that another process serves may not have it yet
-        if not client.filesystem_exists(filesystem):
-            client.create_filesystem(filesystem)
-    return account
+    return lake.account
 
 
 def _connected(arguments: ConfigArguments, asker: Asker) -> Account:

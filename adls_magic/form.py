@@ -65,7 +65,7 @@ def show(shell: Any = None) -> None:
 def status_text() -> str:
     """Return what is configured, and how to configure it without the form."""
     try:
-        return f"{resolve().describe()}\n\n{_HOW_TO}"
+        return f"{resolve(expired_ok=True).describe()}\n\n{_HOW_TO}"
     except AdlsError as error:
         return f"{error}\n\n{_HOW_TO}"
 
@@ -76,6 +76,14 @@ def _form_of(shell: Any) -> Form:
     if _form is None or _form.closed:
         _form = Form(shell.user_ns)
     return _form
+
+
+def close() -> None:
+    """Take the form from the screen, with the secret that it may hold."""
+    global _form
+    if _form is not None:
+        _form.close()
+        _form = None
 
 
 class _Owner(NamedTuple):
@@ -115,6 +123,16 @@ class Form:
     def closed(self) -> bool:
         """Whether the widget was closed, so that it can no longer be shown."""
         return self.widget.comm is None
+
+    def close(self) -> None:
+        """End what is under way, drop a pending secret, and close the widget."""
+        with self._lock:
+            self._attempt += 1
+            self._pending = None
+            client, self._client = self._client, None
+        if client is not None:
+            client.abort()
+        self.widget.close()
 
     def refreshed(self) -> str:
         """Take in what changed outside the form; return the widget's id for displaying."""

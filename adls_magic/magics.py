@@ -254,6 +254,9 @@ def _let_go() -> None:
     session = sys.modules.get("adls_magic.core.session")
     if session is not None:
         session.forget()
+    form = sys.modules.get("adls_magic.form")
+    if form is not None:
+        form.close()
     lake = sys.modules.get("adls_magic.lake")
     if lake is not None:
         lake.stop_all()

@@ -108,6 +108,7 @@ class Writer:
         """Give the full piece to the workers, once few enough are under way."""
         if self._position == 0:
             self._run.progress.expect(None)
+        self._run.progress.draw()
         transfer = self._transfer
         self._run.wait(
             lambda: (

@@ -22,7 +22,7 @@ from adls_magic.core.source import FileReader, MemoryReader, PieceBody
 from adls_magic.core.transport import Stopped
 
 from .conftest import KEY, QUICK, account_at
-from .servers import ConnectProxy, SilentServer, SocketServer, answer
+from .servers import ConnectProxy, SilentServer, SocketServer, answer, error
 
 X = RemotePath("fs", "x")
 OK = answer(200, {"ETag": '"1"'})
@@ -260,7 +260,45 @@ def test_a_source_that_fails_is_no_broken_line_behind_a_proxy(proxied, tmp_path)
             client.append(X, 0, PieceBody(reader, 0, 1_000_000, lambda count: None))
 
 
+@pytest.mark.parametrize("call", ["wait", "send"])
+def test_stop_ends_what_is_inside_a_tls_tunnel(call: str, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[1]))
+    with SilentServer(certificate[0]) as server, ConnectProxy(server.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        endpoint = "https://contoso.dfs.core.windows.net"
+        with Client(Account("contoso", endpoint, auth="anonymous")) as client:
+            calls = {"wait": lambda: client.find(X), "send": lambda: client.append(X, 0, large())}
+            assert stopped_after(client, calls[call], 0.5) < 1
+
+
 # ------------------------------------------------------------------------------------------- TLS
+
+
+@pytest.mark.parametrize("call", ["wait", "send"])
+def test_stop_ends_what_is_inside_tls(call: str, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[1]))
+    with SilentServer(certificate[0]) as server:
+        account = replace(account_at(1), endpoint=f"https://127.0.0.1:{server.port}/a")
+        with Client(account) as client:
+            calls = {"wait": lambda: client.find(X), "send": lambda: client.append(X, 0, large())}
+            assert stopped_after(client, calls[call], 0.5) < 1
+
+
+def test_an_early_refusal_is_heard_over_tls(certificate, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[1]))
+
+    class Early(SocketServer):
+        def _converse(self, wire: socket.socket, number: int) -> None:
+            wire.recv(65536)
+            wire.sendall(error(403, "AuthorizationFailure", Connection="close"))
+            with contextlib.suppress(OSError):
+                wire.unwrap()  # says good-bye, as servers do
+
+    with Early(certificate[0]) as server:
+        account = replace(account_at(1), endpoint=f"https://127.0.0.1:{server.port}/a")
+        with Client(account, policy=QUICK) as client:
+            with pytest.raises(errors.PermissionDeniedError, match="network rules"):
+                client.append(X, 0, large(20))
 
 
 def test_a_line_that_dies_in_the_handshake_is_tried_again():
