@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gc
 import ipaddress
@@ -25,7 +26,10 @@ from adls_magic.lake import LocalLake
 from .servers import Answering, Between, RawServer
 
 # Made up; 64 bytes, as a real one.
-KEY = "bWFkZSB1cCBrZXkgb2Ygc2l4dHktZm91ciBieXRlcyBmb3IgdGhlIHRlc3RzIG9mIHRoZSBjb3JlIC0gbm8gc2VjcmV0IQ=="
+KEY = (
+    "bWFkZSB1cCBrZXkgb2Ygc2l4dHktZm91ciBieXRl"
+    "cyBmb3IgdGhlIHRlc3RzIG9mIHRoZSBjb3JlIC0gbm8gc2VjcmV0IQ=="
+)
 QUICK = RetryPolicy(tries=4, first_wait=0.01, longest_wait=0.02, patience=5)
 
 
@@ -48,12 +52,10 @@ def _sockets() -> set[str]:
         return set()
     found = set()
     for entry in Path("/proc/self/fd").iterdir():
-        try:
-            target = os.readlink(entry)
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
+        with contextlib.suppress(OSError):  # closed meanwhile
+            target = str(entry.readlink())
+            if target.startswith("socket:"):
+                found.add(target)
     return found
 
 

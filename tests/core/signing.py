@@ -12,10 +12,19 @@ import hmac
 
 from .servers import Received
 
-SLOTS = (
-    "Content-Encoding Content-Language Content-Length Content-MD5 Content-Type Date "
-    "If-Modified-Since If-Match If-None-Match If-Unmodified-Since Range"
-).split()
+SLOTS = [
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-MD5",
+    "Content-Type",
+    "Date",
+    "If-Modified-Since",
+    "If-Match",
+    "If-None-Match",
+    "If-Unmodified-Since",
+    "Range",
+]
 
 
 def is_signed(got: Received, account: str, key: str) -> bool:
@@ -23,9 +32,7 @@ def is_signed(got: Received, account: str, key: str) -> bool:
     scheme, _, given = (got.header("Authorization") or "").partition(" ")
     name, _, signature = given.partition(":")
     mac = hmac.new(base64.b64decode(key), text_of(got, account).encode(), hashlib.sha256)
-    return (scheme, name) == ("SharedKey", account) and base64.b64decode(
-        signature
-    ) == mac.digest()
+    return (scheme, name) == ("SharedKey", account) and base64.b64decode(signature) == mac.digest()
 
 
 def text_of(got: Received, account: str) -> str:

@@ -1,5 +1,6 @@
 """Tries: signed anew, waited for as asked, bounded, and stopped at once."""
 
+# ruff: noqa: SIM117 - what is expected to fail stands by itself
 from __future__ import annotations
 
 import email.utils
@@ -50,7 +51,7 @@ def test_each_try_is_signed_anew(serve, monkeypatch: pytest.MonkeyPatch):
     clock = iter(range(1_800_000_000, 1_800_009_000, 600))
     monkeypatch.setattr(
         "adls_magic.core.credential.email.utils.formatdate",
-        lambda **given: "%d" % next(clock),
+        lambda **given: str(next(clock)),
     )
     server = serve(script(error(500, "InternalError"), error(503, "ServerBusy"), Drop, CREATED))
     with Client(account_at(server.port), policy=QUICK) as client:
@@ -84,7 +85,9 @@ def test_passing_failures_are_tried_again(status: int, serve):
     assert len(server.received) == 2
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 409, 411, 412, 413, 501, 505])
+@pytest.mark.parametrize(
+    "status", [301, 302, 307, 400, 401, 403, 404, 409, 411, 412, 413, 501, 505]
+)
 def test_refusals_are_final(status: int, serve):
     server = serve(lambda got: answer(status, {"Location": "http://127.0.0.1:1/elsewhere"}))
     with Client(account_at(server.port), policy=QUICK) as client:
@@ -136,8 +139,16 @@ def test_retry_after_as_a_date_is_honoured(serve):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("", None), ("7", 7), ("-3", 0), ("soon", None), ("nan", 0), ("inf", float("inf"))]
-    + [("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0)],
+    [
+        ("", None),
+        ("7", 7),
+        ("-3", 0),
+        ("soon", None),
+        ("nan", 0),
+        ("inf", float("inf")),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+    ],
 )
 def test_forms_of_retry_after(text: str, seconds: float | None):
     assert retry_after({"Retry-After": text}) == seconds
@@ -178,7 +189,7 @@ def test_gives_up_on_a_line_that_keeps_breaking(serve):
     server = serve(script(OK, Drop))
     with Client(account_at(server.port), policy=QUICK) as client:
         client.find(X)
-        with pytest.raises(errors.ConnectionFailedError, match="the connection broke .4 tries"):
+        with pytest.raises(errors.ConnectionFailedError, match=r"the connection broke .4 tries"):
             client.find(X)
 
 
@@ -210,7 +221,7 @@ def free_port() -> int:
 def test_a_refused_connection_is_said_soon():
     with Client(account_at(free_port())) as client:  # the default policy
         began = time.monotonic()
-        with pytest.raises(errors.ConnectionFailedError, match="refused.*server running"):
+        with pytest.raises(errors.ConnectionFailedError, match=r"refused.*server running"):
             client.find(X)
         assert time.monotonic() - began < 2
 
@@ -429,7 +440,9 @@ def test_100_continue_is_passed_over(serve):
 
 
 def test_an_answer_nobody_asked_for_is_not_taken_for_the_next(serve):
-    server = serve(script(answer(200, body=b"one") + answer(200, body=b"stray"), answer(200, body=b"two")))
+    server = serve(
+        script(answer(200, body=b"one") + answer(200, body=b"stray"), answer(200, body=b"two"))
+    )
     with Client(account_at(server.port), policy=QUICK) as client:
         assert client.read(X) == b"one"
         time.sleep(0.02)
@@ -459,9 +472,15 @@ def test_an_early_refusal_is_heard_while_a_large_body_is_sent():
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"HTTP/1.1", b"HELLO\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n\r\n"]
-    + [b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"\x15\x03\x01\x00\x02\x02\x16"]
-    + [answer(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n"],
+    [
+        b"",
+        b"HTTP/1.1",
+        b"HELLO\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x16",
+        answer(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n",
+    ],
 )
 def test_garbage_is_one_of_our_errors(raw: bytes):
     with GarbageServer(raw) as server, Client(account_at(server.port), policy=QUICK) as client:

@@ -276,7 +276,9 @@ def test_several_files_with_some_skipped_end_at_100(slow, client, place, tmp_pat
 
 
 def test_a_failed_upload_leaves_no_full_bar(between, place, terminal, quick):
-    between.faults = lambda got: Fault(delay=0.1, swapped=answer(400)) if "append" in got.target else None
+    between.faults = lambda got: (
+        Fault(delay=0.1, swapped=answer(400)) if "append" in got.target else None
+    )
     with contextlib.suppress(errors.AdlsError):
         run(account_at(between.port), bytes(20 * CHUNK), place.child("x.bin"))
     assert 100 not in terminal.percents

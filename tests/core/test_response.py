@@ -1,5 +1,6 @@
 """Answers of the real service, errors in all their forms, and answers that make no sense."""
 
+# ruff: noqa: SIM117 - what is expected to fail stands by itself
 from __future__ import annotations
 
 import datetime
@@ -74,9 +75,7 @@ def call_for(recorded: dict[str, Any], client: Client) -> Any:
     if fields.get("action") == "append":
         return client.append(remote, int(fields["position"]), body, flush="flush" in fields)
     if fields.get("action") == "flush":
-        return client.flush(
-            remote, int(fields["position"]), if_match=conditions.get("If-Match")
-        )
+        return client.flush(remote, int(fields["position"]), if_match=conditions.get("If-Match"))
     if method == "HEAD":
         return client.properties(remote)
     if method == "DELETE":
@@ -182,7 +181,9 @@ XML = (
     '\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>AuthenticationFailed</Code><Message>'
     "Server failed to authenticate the request.\nRequestId:1\nTime:2</Message></Error>"
 )
-JSON = '{"error":{"code":"PathNotFound","message":"The specified path does not exist.\\nRequestId:1"}}'
+JSON = (
+    '{"error":{"code":"PathNotFound","message":"The specified path does not exist.\\nRequestId:1"}}'
+)
 HTML = "<html><head><title>403</title></head><body><h1>Blocked by policy</h1></body></html>"
 
 BODIES = [
@@ -300,11 +301,13 @@ VALUES = st.one_of(
 )
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["error", "code", "message", "paths", "name", "contentLength", "etag"]),
-        inner,
-        max_size=3,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "code", "message", "paths", "name", "contentLength", "etag"]),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=8,
 )
@@ -358,8 +361,12 @@ def test_odd_values():
             lambda tail: b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n" + tail
         ),
         st.sampled_from(
-            [b"HTTP/1.1 999 \r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 500 + b"\r\n"]
-            + [b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000 + b"\r\n\r\n", b"\x15\x03\x01\x00\x02"]
+            [
+                b"HTTP/1.1 999 \r\n\r\n",
+                b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 500 + b"\r\n",
+                b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100000 + b"\r\n\r\n",
+                b"\x15\x03\x01\x00\x02",
+            ]
         ),
     )
 )

@@ -6,9 +6,11 @@ raw bytes; and its path, decoded by hand, is the path that was meant.
 
 from __future__ import annotations
 
+import ssl
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -115,7 +117,9 @@ def check_places(received: list[Received], prefix: str, path: str, other: str) -
         meant = other if number in (5, 8) else path
         assert decoded(raw) == f"{prefix}/fs/{meant}"
         assert raw.count("/") == f"{prefix}/fs/{meant}".count("/")  # / is never encoded
-        assert set(raw) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%")
+        assert set(raw) <= set(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%"
+        )
     source = received[5].header("x-ms-rename-source")
     assert source is not None and decoded(source) == f"/fs/{path}"
 
@@ -212,9 +216,7 @@ def tls_server(certificate: tuple[ssl.SSLContext, Path]) -> Iterator[RawServer]:
         yield started
 
 
-CLOUD = Account(
-    "contoso", "https://contoso.dfs.core.windows.net", auth="key", secret=Secret(KEY)
-)
+CLOUD = Account("contoso", "https://contoso.dfs.core.windows.net", auth="key", secret=Secret(KEY))
 
 
 def test_over_tls(tls_server, certificate, monkeypatch: pytest.MonkeyPatch):
@@ -229,7 +231,7 @@ def test_over_tls(tls_server, certificate, monkeypatch: pytest.MonkeyPatch):
 def test_an_untrusted_certificate_is_final(tls_server):
     account = replace(CLOUD, endpoint=f"https://127.0.0.1:{tls_server.port}/contoso")
     with Client(account, policy=QUICK) as client:
-        with pytest.raises(errors.ConnectionFailedError, match="not trusted.*REQUESTS_CA_BUNDLE"):
+        with pytest.raises(errors.ConnectionFailedError, match=r"not trusted.*REQUESTS_CA_BUNDLE"):
             client.find(RemotePath("fs", "x"))
         assert client.traffic.requests == 1
     assert tls_server.received == []
@@ -247,7 +249,7 @@ def test_through_a_proxy_too_it_arrives_as_it_was_signed(
         assert proxy.lines == ["CONNECT contoso.dfs.core.windows.net:443 HTTP/1.0"] or [
             line.rpartition(" ")[0] for line in proxy.lines
         ] == ["CONNECT contoso.dfs.core.windows.net:443"]
-        assert all(b"authorization" != k.lower() for head in proxy.heads for k, _ in head)
+        assert all(k.lower() != b"authorization" for head in proxy.heads for k, _ in head)
     assert len(tls_server.received) == 9
     for got in tls_server.received:
         assert is_signed(got, "contoso", KEY), got.line
