@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from adls_magic.core.connect import connect
+    from adls_magic.core.account.connect import connect
     from adls_magic.core.errors import AdlsError
     from adls_magic.interface import ls, open, upload  # noqa: A004 - as in __all__
 
@@ -27,7 +27,7 @@ __all__ = ["AdlsError", "connect", "ls", "open", "upload"]
 
 _HOMES = {
     "AdlsError": "adls_magic.core.errors",
-    "connect": "adls_magic.core.connect",
+    "connect": "adls_magic.core.account.connect",
     "ls": "adls_magic.interface",
     "open": "adls_magic.interface",
     "upload": "adls_magic.interface",

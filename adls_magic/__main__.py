@@ -99,14 +99,14 @@ def _run(command: str, words: Sequence[str]) -> int:
 
 def _upload(words: list[str]) -> int:
     options = parsing.read_upload(words, "terminal")
-    from adls_magic.upload_command import upload
+    from adls_magic.commands.upload import upload
 
     return _finish(options, upload(options, Defaults()))
 
 
 def _write(words: list[str]) -> int:
     options = parsing.read_write(words, "terminal")
-    from adls_magic.write_command import write_stream
+    from adls_magic.commands.write import write_stream
 
     tee = sys.stdout.buffer if options.tee else None
     done = write_stream(options, Defaults(), sys.stdin.buffer, tee)
@@ -122,7 +122,7 @@ def _finish(options: parsing.TransferArguments, done: Done, file: Any = None) ->
 
 def _list(words: list[str]) -> int:
     options = parsing.read_list(words, "terminal")
-    from adls_magic.list_command import list_text
+    from adls_magic.commands.list import list_text
 
     print(list_text(options, Defaults()))
     return 0
@@ -130,7 +130,7 @@ def _list(words: list[str]) -> int:
 
 def _config(words: list[str]) -> int:
     options = parsing.read_config(words, "terminal")
-    from adls_magic.config_command import Asker, configure, show
+    from adls_magic.commands.config import Asker, configure, show
 
     if not any(vars(options).values()):
         print(_for_terminal(show()))
@@ -167,7 +167,7 @@ def _check_somebody_there() -> None:
 
 def _lake(words: list[str]) -> int:
     options = parsing.read_lake(words)
-    from adls_magic.lake_command import serve
+    from adls_magic.commands.lake import serve
 
     serve(options, lambda text: print(text, flush=True))
     return 0

@@ -151,7 +151,7 @@ def _names(word: Word, variables: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _profiles(word: Word) -> list[tuple[str, str]]:
-    from adls_magic.core.profiles import list_profiles
+    from adls_magic.core.account.profiles import list_profiles
 
     return [(name, "text") for name in list_profiles() if name.startswith(word.text)]
 
@@ -191,8 +191,8 @@ def _asked_of_lake(directory: str) -> list[str]:
     clients: list[Client] = []
 
     # Before the clock starts: the first import may take a good part of a second.
-    from adls_magic.core.client import Client
-    from adls_magic.core.resolve import locate
+    from adls_magic.core.account.resolve import locate
+    from adls_magic.core.service.client import Client
 
     def ask() -> None:
         account, remote = locate(directory)

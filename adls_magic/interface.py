@@ -9,18 +9,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast, overload
 
-from adls_magic.core.client import Client
+from adls_magic.core.account.resolve import locate
 from adls_magic.core.errors import OptionError, PathError
-from adls_magic.core.placement import make_directories, placed_in_lake, target_of, url_of
-from adls_magic.core.resolve import locate
-from adls_magic.core.tree import expand
-from adls_magic.core.upload import UploadJob, UploadOptions, UploadResult, open_writer, upload_all
+from adls_magic.core.service.client import Client
+from adls_magic.core.transfer.placement import make_directories, placed_in_lake, target_of, url_of
+from adls_magic.core.transfer.tree import expand
+from adls_magic.core.transfer.upload import (
+    UploadJob,
+    UploadOptions,
+    UploadResult,
+    open_writer,
+    upload_all,
+)
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
-    from adls_magic.core.address import RemotePath
-    from adls_magic.core.response import PathItem
-    from adls_magic.core.upload import Writer
+    from adls_magic.core.account.address import RemotePath
+    from adls_magic.core.service.response import PathItem
+    from adls_magic.core.transfer.upload import Writer
 
     OneSource = str | os.PathLike[str] | bytes | IO[bytes] | IO[str] | Iterable[bytes | str]
 

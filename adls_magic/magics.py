@@ -26,7 +26,7 @@ from adls_magic.line_parser import HelpWanted
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from adls_magic.config_command import Asker
+    from adls_magic.commands.config import Asker
 
 _Magic = TypeVar("_Magic", bound=Callable[..., object])
 _Parsed = TypeVar("_Parsed")
@@ -104,7 +104,7 @@ class AdlsMagics(Magics):
     @line_magic
     def adls_upload(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Upload; the text that a user sees comes from `options`."""
-        from adls_magic import upload_command
+        from adls_magic.commands import upload as upload_command
 
         options = self._parsed(parsing.read_upload, line, local_ns)
         if options is None:
@@ -121,7 +121,7 @@ class AdlsMagics(Magics):
     @cell_magic
     def adls_write(self, line: str, cell: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Write; the text that a user sees comes from `options`."""
-        from adls_magic import write_command
+        from adls_magic.commands import write as write_command
 
         options = self._parsed(parsing.read_write, line, local_ns)
         if options is None:
@@ -133,7 +133,7 @@ class AdlsMagics(Magics):
     @line_magic
     def adls_ls(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """List; the text that a user sees comes from `options`."""
-        from adls_magic.list_command import list_text
+        from adls_magic.commands.list import list_text
 
         options = self._parsed(parsing.read_list, line, local_ns)
         if options is not None:
@@ -152,7 +152,7 @@ class AdlsMagics(Magics):
 
             show(self._ip)
             return
-        from adls_magic.config_command import configure
+        from adls_magic.commands.config import configure
 
         print(configure(options, self._asker(local_ns)))
 
@@ -185,7 +185,7 @@ class AdlsMagics(Magics):
             print(done.text)
 
     def _asker(self, local_ns: Mapping[str, Any] | None) -> Asker:
-        from adls_magic.config_command import Asker
+        from adls_magic.commands.config import Asker
 
         variables = {**self._ip.user_ns, **(local_ns or {})}
         return Asker(secret=_ask_secret, consent=_ask_consent, variables=variables)
@@ -251,7 +251,7 @@ def _is_of(function: object, magics: Magics) -> bool:
 
 def _let_go() -> None:
     """Drop the credential and end the threads, without importing what was never used."""
-    session = sys.modules.get("adls_magic.core.session")
+    session = sys.modules.get("adls_magic.core.account.session")
     if session is not None:
         session.forget()
     form = sys.modules.get("adls_magic.form")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from adls_magic.arguments import Front, parser
-from adls_magic.core import environment
+from adls_magic.core.account import environment
 from adls_magic.options import CONFIG, LAKE, LS, UPLOAD, WRITE, Command
 
 README = Path(__file__).resolve().parents[1] / "README.md"

@@ -13,7 +13,9 @@ from shown_text import steady, text_of
 
 import adls_magic
 from adls_magic import options
-from adls_magic.core import errors, profiles, target
+from adls_magic.core import errors
+from adls_magic.core.account import profiles
+from adls_magic.core.transfer import target
 from adls_magic.lake import LocalLake
 
 CHECKOUT = Path(__file__).resolve().parents[1]

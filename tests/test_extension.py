@@ -14,7 +14,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from adls_magic.core import session
+from adls_magic.core.account import session
 
 ROOT = Path(__file__).parents[1]
 OURS = {"adls_upload", "adls_ls", "adls_config", "adls_write"}

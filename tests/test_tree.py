@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adls_magic.core.errors import OptionError, SourceError, SourceNotFoundError
-from adls_magic.core.tree import expand, needs_directory, place
+from adls_magic.core.transfer.tree import expand, needs_directory, place
 
 
 @pytest.fixture

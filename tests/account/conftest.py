@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adls_magic.core import keyring_store, session
+from adls_magic.core.account import keyring_store, session
 
 
 @pytest.fixture(autouse=True)

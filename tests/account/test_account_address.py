@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adls_magic.core.address import (
+from adls_magic.core.account.address import (
     RemotePath,
     check_account,
     check_filesystem,
@@ -17,7 +17,7 @@ from adls_magic.core.address import (
     parse_path,
     quote_path,
 )
-from adls_magic.core.endpoints import endpoint_of, is_loopback
+from adls_magic.core.account.endpoints import endpoint_of, is_loopback
 from adls_magic.core.errors import AdlsError, ConfigurationError, PathError
 
 CONTOSO = "https://contoso.dfs.core.windows.net"

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from adls_magic.core.address import check_path, normalise_endpoint, parse_path
-from adls_magic.core.cli_config import read_cli_config
-from adls_magic.core.connect import connect
-from adls_magic.core.connection_string import parse_connection_string
-from adls_magic.core.environment import read_environment
+from adls_magic.core.account.address import check_path, normalise_endpoint, parse_path
+from adls_magic.core.account.cli_config import read_cli_config
+from adls_magic.core.account.connect import connect
+from adls_magic.core.account.connection_string import parse_connection_string
+from adls_magic.core.account.environment import read_environment
 from adls_magic.core.errors import AdlsError
-from adls_magic.core.pasted import account_key
-from adls_magic.core.profiles import profile_level, read_profiles
-from adls_magic.core.sas import parse_sas, read_facts
+from adls_magic.core.account.pasted import account_key
+from adls_magic.core.account.profiles import profile_level, read_profiles
+from adls_magic.core.account.sas import parse_sas, read_facts
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, SAS

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adls_magic.core import keyring_store, profile_file
-from adls_magic.core.connect import connect
+from adls_magic.core.account import keyring_store, profile_file
+from adls_magic.core.account.connect import connect
 from adls_magic.core.errors import AdlsError, ConfigurationError
-from adls_magic.core.identity import default_identity
-from adls_magic.core.profiles import (
+from adls_magic.core.account.identity import default_identity
+from adls_magic.core.account.profiles import (
     delete_profile,
     list_profiles,
     place_for_secret,
     save_profile,
 )
-from adls_magic.core.resolve import resolve
+from adls_magic.core.account.resolve import resolve
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, OTHER_KEY, SAS

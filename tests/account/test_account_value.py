@@ -16,12 +16,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adls_magic.core import session
+from adls_magic.core.account import session
 from adls_magic.core.account import Account
-from adls_magic.core.connect import connect
-from adls_magic.core.description import describe
+from adls_magic.core.account.connect import connect
+from adls_magic.core.account.description import describe
 from adls_magic.core.errors import ConfigurationError, CredentialError, PathError
-from adls_magic.core.identity import StaticToken, Token, default_identity, static_token
+from adls_magic.core.account.identity import StaticToken, Token, default_identity, static_token
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, OTHER_KEY, SAS, sas
@@ -352,8 +352,8 @@ def test_session_from_several_threads():
 
 def test_importing_brings_nothing_heavy():
     code = (
-        "import sys; import adls_magic.core.resolve, adls_magic.core.connect, "
-        "adls_magic.core.profiles; "
+        "import sys; import adls_magic.core.account.resolve, adls_magic.core.account.connect, "
+        "adls_magic.core.account.profiles; "
         "print(*{'requests', 'IPython', 'keyring', 'azure', 'msal', 'tqdm'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

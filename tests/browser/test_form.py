@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from adls_magic.core.client import Client
+from adls_magic.core.service.client import Client
 from adls_magic.lake import LocalLake
 
 from .conftest import Open
@@ -54,7 +54,7 @@ def fill_in(form: FormPage, lake: LocalLake, **texts: str) -> None:
 def test_type_the_key_and_click_connect(
     lab: Lab, lake: LocalLake, open_notebook: Open, artifacts: Path
 ) -> None:
-    notebook = open_notebook([SHOW, "adls_magic.core.session.current()"])
+    notebook = open_notebook([SHOW, "adls_magic.core.account.session.current()"])
     form = shown(notebook)
     fill_in(form, lake, Filesystem="raw")
     form.field("Key").press_sequentially(key_of(lake))

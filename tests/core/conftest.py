@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from adls_magic.core.account import Account
-from adls_magic.core.address import RemotePath
-from adls_magic.core.client import Client
-from adls_magic.core.retry import RetryPolicy
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.secret import Secret
 from adls_magic.lake import LocalLake
 
@@ -141,7 +141,7 @@ def serve() -> Iterator[Callable[[Answering], RawServer]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> RetryPolicy:
     """Let uploads give up as soon as `QUICK` says."""
-    monkeypatch.setattr("adls_magic.core.calls.RetryPolicy", lambda **given: QUICK)
+    monkeypatch.setattr("adls_magic.core.service.calls.RetryPolicy", lambda **given: QUICK)
     return QUICK
 
 

@@ -14,10 +14,10 @@ import pytest
 from azure.storage.filedatalake import DataLakeServiceClient
 
 from adls_magic.core import errors
-from adls_magic.core.address import RemotePath
-from adls_magic.core.client import Client
-from adls_magic.core.response import PathItem
-from adls_magic.core.source import MemoryReader, PieceBody
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.response import PathItem
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
 from adls_magic.lake import LocalLake
 
 from .conftest import KEY, QUICK, account_at

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adls_magic.core.concurrency import MOST, START, Concurrency, Sample
+from adls_magic.core.transfer.concurrency import MOST, START, Concurrency, Sample
 
 MB = 1_000_000
 MIB = 1024 * 1024

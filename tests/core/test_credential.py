@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adls_magic.core.account import Account
-from adls_magic.core.credential import (
+from adls_magic.core.service.credential import (
     Anonymous,
     Bearer,
     Sas,

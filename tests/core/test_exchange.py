@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from adls_magic.core import errors
 from adls_magic.core.account import Account
-from adls_magic.core.address import RemotePath
-from adls_magic.core.client import Client
-from adls_magic.core.retry import RetryPolicy, is_retryable, retry_after
-from adls_magic.core.source import MemoryReader, PieceBody
-from adls_magic.core.transport import Stopped
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.retry import RetryPolicy, is_retryable, retry_after
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.service.transport import Stopped
 
 from .conftest import KEY, QUICK, account_at
 from .servers import (
@@ -50,7 +50,7 @@ def piece(data: bytes) -> PieceBody:
 def test_each_try_is_signed_anew(serve, monkeypatch: pytest.MonkeyPatch):
     clock = iter(range(1_800_000_000, 1_800_009_000, 600))
     monkeypatch.setattr(
-        "adls_magic.core.credential.email.utils.formatdate",
+        "adls_magic.core.service.credential.email.utils.formatdate",
         lambda **given: str(next(clock)),
     )
     server = serve(script(error(500, "InternalError"), error(503, "ServerBusy"), Drop, CREATED))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adls_magic.core.landing import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, Landing
+from adls_magic.core.transfer.landing import CHECKPOINT_BYTES, CHECKPOINT_SECONDS, Landing
 
 
 @given(st.permutations(range(12)), st.integers(0, 3))

@@ -7,7 +7,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from adls_magic.core.errors import OptionError
-from adls_magic.core.plan import (
+from adls_magic.core.transfer.plan import (
     LARGEST_CHUNK,
     MOST_PIECES,
     check_chunk_size,

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from tqdm import tqdm
 
-from adls_magic.core import errors, progress
-from adls_magic.core.progress import Bar, Counter, open_progress
-from adls_magic.core.upload import UploadJob, UploadOptions, open_writer, upload_all
+from adls_magic.core import errors
+from adls_magic.core.transfer import progress
+from adls_magic.core.transfer.progress import Bar, Counter, open_progress
+from adls_magic.core.transfer.upload import UploadJob, UploadOptions, open_writer, upload_all
 
 from .conftest import account_at
 from .servers import Between, Fault, Forwarded, answer

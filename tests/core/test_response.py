@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adls_magic.core import errors
-from adls_magic.core.address import RemotePath
-from adls_magic.core.client import Client
-from adls_magic.core.cures import CLASSES, CURES
-from adls_magic.core.response import (
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.cures import CLASSES, CURES
+from adls_magic.core.service.response import (
     PathProperties,
     decode_metadata,
     encode_metadata,
@@ -31,9 +31,9 @@ from adls_magic.core.response import (
     paths_of,
     properties_of,
 )
-from adls_magic.core.retry import RetryPolicy
-from adls_magic.core.source import MemoryReader, PieceBody
-from adls_magic.core.transport import Answer
+from adls_magic.core.service.retry import RetryPolicy
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.service.transport import Answer
 
 from .conftest import QUICK, account_at
 from .servers import GarbageServer, answer, error, script

@@ -21,10 +21,10 @@ import pytest
 from azure.storage.filedatalake import DataLakeServiceClient
 
 from adls_magic.core import errors
-from adls_magic.core.address import RemotePath
-from adls_magic.core.client import Client
-from adls_magic.core.source import MemoryReader, PieceBody
-from adls_magic.core.upload import (
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.transfer.upload import (
     UploadJob,
     UploadOptions,
     UploadResult,

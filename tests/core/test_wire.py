@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from adls_magic.core import errors
 from adls_magic.core.account import Account
-from adls_magic.core.address import RemotePath, check_path
-from adls_magic.core.client import Client
+from adls_magic.core.account.address import RemotePath, check_path
+from adls_magic.core.service.client import Client
 from adls_magic.core.secret import Secret
-from adls_magic.core.source import MemoryReader, PieceBody
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
 
 from .conftest import KEY, QUICK, account_at
 from .servers import ConnectProxy, RawServer, Received, answer, error
@@ -149,7 +149,7 @@ def test_a_page_token_comes_back_as_it_was_given(server: RawServer, token: str):
 @settings(max_examples=25, deadline=None)
 @given(values=st.dictionaries(st.sampled_from("abc"), st.text(max_size=20), min_size=1))
 def test_metadata_arrives_decodable(server: RawServer, values: dict[str, str]):
-    from adls_magic.core.response import decode_metadata
+    from adls_magic.core.service.response import decode_metadata
 
     server.received.clear()
     with Client(account_at(server.port), policy=QUICK) as client:

@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 from traitlets.config import Config
 
-from adls_magic.core import session
+from adls_magic.core.account import session
 from adls_magic.lake import LocalLake, stop_all
 
 ROOT = Path(__file__).parents[2]

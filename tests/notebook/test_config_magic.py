@@ -12,7 +12,7 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from adls_magic.core import session
+from adls_magic.core.account import session
 from adls_magic.core.errors import AdlsError, ConfigurationError, PathNotFoundError
 from adls_magic.lake import LocalLake
 

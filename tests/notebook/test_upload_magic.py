@@ -218,8 +218,8 @@ def test_variables_are_written_as_their_targets_ask(run: Run, stored: Stored) ->
 
 
 def test_metadata_type_and_md5_are_stored(run: Run, lake: LocalLake) -> None:
-    from adls_magic.core.address import RemotePath
-    from adls_magic.core.client import Client
+    from adls_magic.core.account.address import RemotePath
+    from adls_magic.core.service.client import Client
 
     assert run("%adls_upload a.csv x.csv --metadata k=v --metadata w='a b' --md5").error is None
     run("%adls_upload a.csv y.csv --content-type text/strange")

@@ -1,0 +1,55 @@
+"""Front: `lake`, a folder served as a data lake until somebody stops it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from adls_magic.arguments import LakeArguments
+from adls_magic.core.account.address import check_account, check_filesystem
+from adls_magic.core.errors import ConfigurationError
+from adls_magic.lake import LakeInUseError, LocalLake
+
+
+def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
+    """Serve until KeyboardInterrupt; then close everything and return.
+
+    Args:
+        arguments: a parsed `lake`.
+        say: shows a text at once.
+
+    Raises:
+        PathError: the account or filesystem cannot be called like that.
+        ConfigurationError: the folder or port cannot be had.
+    """
+    check_account(arguments.account)
+    check_filesystem(arguments.filesystem)
+    lake = LocalLake(
+        Path(arguments.dir).expanduser(),
+        port=arguments.port,
+        account=arguments.account,
+        filesystem=arguments.filesystem,
+    )
+    try:
+        lake.start()
+    except (OSError, LakeInUseError) as error:
+        raise ConfigurationError(f"The lake cannot be started: {error}") from None
+    try:
+        say(_told(lake, arguments))
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("Stopped.")
+    finally:
+        lake.stop()
+
+
+def _told(lake: LocalLake, arguments: LakeArguments) -> str:
+    return (
+        f"Local lake over {lake.root}, until Ctrl-C\n"
+        f"  endpoint    {lake.url}\n"
+        f"  account     {arguments.account}\n"
+        f"  filesystem  {arguments.filesystem}, in {lake.root / arguments.filesystem}\n"
+        f"  key         in {lake.key_file}, readable by you only\n"
+        f"Notebooks on this machine use it by %adls_config --local {lake.root}"
+    )

@@ -1,0 +1,147 @@
+"""Front: `upload`, files and folders, and in a notebook the values of variables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from adls_magic.arguments import UploadArguments
+from adls_magic.commands import (
+    Defaults,
+    Done,
+    committed,
+    done,
+    locate,
+    progress_of,
+    upload_options,
+)
+from adls_magic.core.text import count, format_age, format_size, table
+
+if TYPE_CHECKING:
+    from adls_magic.core.account import Account
+    from adls_magic.core.account.address import RemotePath
+    from adls_magic.core.service.response import PathProperties
+    from adls_magic.core.transfer.placement import Placement
+    from adls_magic.core.transfer.upload import UploadOptions, UploadResult
+    from adls_magic.output import Encoding
+
+
+def upload(arguments: UploadArguments, defaults: Defaults) -> Done:
+    """Upload files and folders.
+
+    Raises:
+        AdlsError: a source, the account, DEST or the upload failed; see `errors`.
+    """
+    from adls_magic.core.transfer.placement import make_directories, placed_in_lake, url_of
+    from adls_magic.core.transfer.tree import expand
+    from adls_magic.core.transfer.upload import upload_all
+
+    sources = expand(arguments.source, recursive=arguments.recursive)
+    account, dest = locate(arguments.dest, profile=arguments.profile, defaults=defaults)
+    placement = placed_in_lake(account, dest, sources)
+    options = upload_options(arguments, defaults)
+    if arguments.dry_run:
+        return Done(_plan(account, placement, options))
+    began = time.monotonic()
+    progress = progress_of(arguments, defaults)
+    results = upload_all(account, placement.jobs, options, progress=progress)
+    make_directories(account, placement.empty_directories)
+    if not results:
+        made = count(len(placement.empty_directories), "empty folder")
+        return Done(f"Made {made} in {url_of(account, dest)}; there are no files", results)
+    single = len(sources) == 1 and not sources[0].is_directory and not sources[0].from_glob
+    return done(account, dest, results, time.monotonic() - began, single=single)
+
+
+def upload_values(
+    arguments: UploadArguments, defaults: Defaults, values: Mapping[str, object]
+) -> Done:
+    """Upload the values of variables, each in the form that its target's extension asks for.
+
+    Args:
+        arguments: a parsed line with `--var`.
+        defaults: where the line says nothing.
+        values: by name of the variable.
+    """
+    from adls_magic.core.transfer.placement import check_directory, target_of
+    from adls_magic.output import extension_of, plan
+
+    account, dest = locate(arguments.dest, profile=arguments.profile, defaults=defaults)
+    into = dest.is_directory or len(values) > 1
+    if into:
+        check_directory(account, dest)
+    targets = [target_of(dest, name if into else "") for name in values]
+    encodings = [
+        plan(value, extension_of(target.name))
+        for value, target in zip(values.values(), targets, strict=True)
+    ]
+    if arguments.dry_run:
+        return Done(_plan_of_values(account, values, targets, encodings))
+    began = time.monotonic()
+    results = []
+    for encoding, target in zip(encodings, targets, strict=True):
+        results.append(_write_value(account, target, encoding, arguments, defaults))
+    what = encodings[0].description
+    took = time.monotonic() - began
+    return done(account, dest, results, took, single=len(values) == 1, what=what)
+
+
+def _write_value(
+    account: Account,
+    target: RemotePath,
+    encoding: Encoding,
+    arguments: UploadArguments,
+    defaults: Defaults,
+) -> UploadResult:
+    from adls_magic.core.transfer.upload import open_writer
+
+    options = upload_options(arguments, defaults, content_type=encoding.content_type)
+    progress = progress_of(arguments, defaults)
+    with open_writer(account, target, options, progress=progress) as writer:
+        encoding.write(cast(BinaryIO, writer))
+    return committed(writer)
+
+
+def _plan_of_values(
+    account: Account,
+    names: Iterable[str],
+    targets: Sequence[RemotePath],
+    encodings: Sequence[Encoding],
+) -> str:
+    from adls_magic.core.transfer.placement import url_of
+
+    rows = [
+        (f"{name} ({encoding.description})", f"→ {url_of(account, target)}")
+        for name, target, encoding in zip(names, targets, encodings, strict=True)
+    ]
+    return f"{table(rows)}\nWould write {count(len(rows), 'file')}; nothing was sent."
+
+
+def _plan(account: Account, placement: Placement, options: UploadOptions) -> str:
+    """Return what `--dry-run` says: each file, its target, and what is there."""
+    from adls_magic.core.service.client import Client
+
+    rows = []
+    total = 0
+    with Client(account) as client:
+        for job in placement.jobs:
+            path = cast(Path, job.source)
+            size = path.stat().st_size
+            total += size
+            fate = _fate(client.find(job.target), options)
+            rows.append((format_size(size), f"{path} → {client.url(job.target)}", fate))
+        rows += [("folder", client.url(one), "") for one in placement.empty_directories]
+    end = f"Would write {count(len(placement.jobs), 'file')} ({format_size(total)})"
+    return f"{table(rows, right=(0,))}\n{end}; nothing was sent.".lstrip()
+
+
+def _fate(found: PathProperties | None, options: UploadOptions) -> str:
+    if found is None:
+        return ""
+    if found.is_directory:
+        return "a directory: would be refused"
+    fate = {"refuse": "would be refused", "skip": "would be skipped"}
+    age = f"{format_size(found.size)}, changed {format_age(found.modified)}"
+    return f"exists ({age}): {fate.get(options.if_exists, 'would be replaced')}"

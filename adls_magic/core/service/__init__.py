@@ -1,0 +1,1 @@
+"""The service: how requests are signed, sent, tried again and understood."""

@@ -1,0 +1,116 @@
+"""Calls to one endpoint: addresses, pages, refusals. The base of the client."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+from adls_magic.core.account import Account
+from adls_magic.core.account.address import RemotePath, display_url, quote_path
+from adls_magic.core.service.credential import authorization
+from adls_magic.core.service.exchange import Exchange, Request, Traffic
+from adls_magic.core.service.response import continuation_of, error_of, quote_value
+from adls_magic.core.service.retry import RetryPolicy
+from adls_magic.core.service.transport import Answer, Body, Transport
+
+MOST_PAGES = 1_000_000  # ends a listing whose server hands out tokens for ever
+
+
+class Calls:
+    """Sends requests of one account and raises the refusals.
+
+    Use as a context manager, or call `close()`. Threads may share it.
+
+    Args:
+        account: whose endpoint and credential are used.
+        stop: set by another thread to end waits and, with `abort()`, exchanges.
+        policy: how long a call is kept trying.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        stop: threading.Event | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self.account = account
+        self.stop = stop or threading.Event()
+        self._base = _path_of(account.endpoint)
+        self._transport = Transport(account.endpoint, self.stop)
+        self.authorization = authorization(account)
+        self._exchange = Exchange(
+            self._transport,
+            self.authorization,
+            policy=policy or RetryPolicy(),
+            stop=self.stop,
+            where=account.endpoint,
+        )
+
+    @property
+    def traffic(self) -> Traffic:
+        """Counters of what was sent so far."""
+        return self._exchange.traffic
+
+    def url(self, remote: RemotePath) -> str:
+        """Return the address of `remote` as messages and results show it."""
+        return display_url(self.account.endpoint, self.account.name, remote)
+
+    def abort(self) -> None:
+        """End every call under way, in whatever thread."""
+        self.stop.set()
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def pages(self, remote: RemotePath | None, query: str, doing: str) -> Iterator[Answer]:
+        """Yield the pages of a listing; only a missing token tells the end."""
+        token: str | None = None
+        for _ in range(MOST_PAGES):
+            page = f"continuation={quote_value(token)}&{query}" if token else query
+            answer, _ = self.call("GET", remote, page)
+            self.check(answer, (200,), doing)
+            yield answer
+            token = continuation_of(answer)
+            if token is None:
+                return
+
+    def call(
+        self,
+        method: str,
+        remote: RemotePath | None,
+        query: str,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> tuple[Answer, int]:
+        """Send one request about `remote` (None: the account); return answer and lost tries."""
+        target = f"{self._base}/"
+        if remote is not None:
+            target += quote_path(remote.filesystem)
+            if remote.path:
+                target += f"/{quote_path(remote.path)}"
+        if query:
+            target += f"?{query}"
+        return self._exchange.call(Request(method, target, headers or {}, body))
+
+    @staticmethod
+    def check(answer: Answer, expected: tuple[int, ...], doing: str) -> None:
+        """Raise the error that fits, unless the status is an expected one."""
+        if answer.status not in expected:
+            raise error_of(answer, doing)
+
+
+def _path_of(endpoint: str) -> str:
+    """Return the path part of an endpoint: empty, or "/" and the account in path style."""
+    rest = endpoint.partition("://")[2]
+    path = rest.partition("/")[2].strip("/")
+    return f"/{path}" if path else ""

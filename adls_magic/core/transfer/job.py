@@ -1,0 +1,81 @@
+"""What an upload is asked to do, and what it answers: values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.errors import OptionError
+from adls_magic.core.transfer.plan import check_chunk_size
+from adls_magic.core.transfer.source import Source
+
+MOST_WORKERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOptions:
+    """How to upload.
+
+    Attributes:
+        if_exists: what to do with an existing file.
+        workers: appends in flight at most; None chooses.
+        chunk_size: bytes per append; None follows from the size.
+        content_type: stored with the files; None guesses from the target's name.
+        metadata: stored with the files.
+        md5: compute and store each file's MD5.
+        in_place: write at the target itself instead of a staged name.
+    """
+
+    if_exists: Literal["refuse", "overwrite", "skip"] = "refuse"
+    workers: int | None = None
+    chunk_size: int | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    md5: bool = False
+    in_place: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be right.
+
+        Raises:
+            OptionError: names the option.
+        """
+        if self.if_exists not in ("refuse", "overwrite", "skip"):
+            raise OptionError("if_exists must be refuse, overwrite or skip.")
+        if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
+            raise OptionError(f"--workers must be between 1 and {MOST_WORKERS}.")
+        if self.chunk_size is not None:
+            check_chunk_size(self.chunk_size)
+        kind = self.content_type
+        if kind is not None and not (kind.isascii() and kind.isprintable() and "/" in kind):
+            raise OptionError("--content-type must look like text/csv.")
+        for name in self.metadata:
+            if not (name.isascii() and name.isidentifier()):
+                raise OptionError(
+                    f"--metadata: {name!r} is no name; use letters, digits and _ (no digit first)."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """What an upload has done."""
+
+    url: str
+    size: int  # bytes
+    seconds: float
+    etag: str
+    md5: str | None = None  # base64, when it was asked for
+    requests: int = 0  # of the whole command, for several files
+    retries: int = 0
+    resumed_from: int = 0  # bytes that were there from an earlier run
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadJob:
+    """One source and where it is to appear."""
+
+    source: Source
+    target: RemotePath

@@ -1,0 +1,79 @@
+"""The pieces of one upload, handed out one by one: from a reader, or from a producer's writes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from adls_magic.core.transfer.plan import Piece, UploadPlan
+from adls_magic.core.transfer.source import MemoryReader, Reader
+
+
+class FileSupply:
+    """The pieces of a source of known length. Not thread-safe: the pool's lock guards it."""
+
+    def __init__(self, reader: Reader, plan: UploadPlan) -> None:
+        self._reader = reader
+        self._plan = plan
+        self._next = 0
+        self.size = plan.size  # bytes handed out in the end
+        self.is_ended = True  # no more pieces than are known will come
+
+    @property
+    def is_single(self) -> bool:
+        """True when the whole file is one piece, or none."""
+        return self._plan.count <= 1
+
+    def skip_to(self, position: int) -> None:
+        """Leave out the pieces before `position`, which is on the grid: they have arrived."""
+        self._next = self._plan.index_at(position) or 0
+
+    def take(self) -> tuple[Reader, Piece] | None:
+        """Return the next piece and the reader that it reads from (at the piece's position)."""
+        if self._next >= self._plan.count:
+            return None
+        piece = self._plan.piece(self._next)
+        self._next += 1
+        return self._reader, piece
+
+
+class StreamSupply:
+    """The pieces of a stream, in the order in which its producer filled them."""
+
+    def __init__(self) -> None:
+        self._filled: deque[tuple[Reader, Piece]] = deque()
+        self.size = 0
+        self.is_ended = False
+        self._count = 0
+
+    @property
+    def is_single(self) -> bool:
+        """True when the stream ended within its first piece."""
+        return self.is_ended and self._count <= 1
+
+    @property
+    def waiting(self) -> int:
+        """Number of filled pieces that nobody has taken yet."""
+        return len(self._filled)
+
+    def put(self, data: bytearray | memoryview) -> None:
+        """Add the next piece; `data` must not change any more."""
+        self._filled.append((_Shifted(data, self.size), Piece(self.size, len(data))))
+        self.size += len(data)
+        self._count += 1
+
+    def take(self) -> tuple[Reader, Piece] | None:
+        """Return the next filled piece, None when none is waiting."""
+        return self._filled.popleft() if self._filled else None
+
+
+class _Shifted(MemoryReader):
+    """A piece's bytes, read at the piece's position in the file."""
+
+    def __init__(self, data: bytearray | memoryview, start: int) -> None:
+        super().__init__(data)
+        self._start = start
+
+    def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
+        """Yield slices, `position` counted from the start of the file."""
+        return super().blocks(position - self._start, length)

@@ -1,0 +1,401 @@
+"""How a file appears at its target: in one step, or not at all.
+
+- **direct**: a file of one piece that does not exist yet: create with `If-None-Match: *`, then an
+  append that flushes. Between the two, the empty file carries a content type that marks it as
+  unfinished; the flush replaces it.
+- **staged**: everything else goes to a hidden sibling and is renamed over the target at the end.
+- **in place**: at the target itself, for accounts and rights that do not allow a rename.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from adls_magic.core import errors
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.response import PathProperties
+from adls_magic.core.service.transport import Body
+from adls_magic.core.text import format_age, format_size
+from adls_magic.core.transfer.plan import UploadPlan
+
+Digest = Callable[[], str | None]  # base64 MD5 of the source, None when it is not wanted
+
+_MARK = "application/vnd.adls-magic.unfinished"
+_STALE = 60.0  # seconds after which another upload's unfinished, empty file may be taken over
+_LONGEST_NAME = 200  # characters of the target's name that go into the staged one
+
+
+class SkippedError(Exception):
+    """The target exists and existing files are to be left alone."""
+
+    def __init__(self, existing: PathProperties) -> None:
+        super().__init__()
+        self.existing = existing
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants of the target.
+
+    Attributes:
+        if_exists: "refuse", "overwrite" or "skip" an existing file.
+        in_place: write at the target itself.
+        content_type: stored with the file.
+        metadata: stored with the file.
+    """
+
+    if_exists: str = "refuse"
+    in_place: bool = False
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Target:
+    """One target of one upload; used by one thread at a time, but for `append`.
+
+    Args:
+        client: the account's client.
+        remote: where the file is to appear.
+        wish: what the user wants of it.
+    """
+
+    def __init__(self, client: Client, remote: RemotePath, wish: Wish) -> None:
+        self._client = client
+        self.remote = remote
+        self._wish = wish
+        self._fingerprint = ""
+        self._existing: PathProperties | None = None
+        self._written = remote  # where the bytes go
+        self._etag = ""
+        self._is_ours = False  # something is there that a failure must remove
+
+    def identify(self, source: str) -> None:
+        """Tell what is to be written: a text that differs when the bytes may differ.
+
+        What a run leaves behind carries a fingerprint of it, and of all that is stored with the
+        file, so that only the very same upload goes on with it.
+        """
+        wish = self._wish
+        parts = [self._client.url(self.remote), source, wish.content_type]
+        parts += [f"{name}={value}" for name, value in sorted(wish.metadata.items())]
+        text = "|".join(parts).encode("utf-8", "surrogatepass")
+        self._fingerprint = hashlib.sha256(text).hexdigest()[:16]
+
+    def look(self) -> None:
+        """Ask the service what is at the target, and act on it.
+
+        Raises:
+            PathExistsError: a file is there and was not to be replaced; nothing has changed.
+            ConflictError: a directory is there, or somebody holds a lease.
+            SkippedError: a file is there and is to be left alone.
+        """
+        found = self._client.find(self.remote)
+        if found is not None and _is_stale(found):
+            self._client.delete(self.remote, if_match=found.etag)
+            found = None
+        self._existing = found
+        if found is not None:
+            self._judge(found)
+
+    def _judge(self, found: PathProperties) -> None:
+        url = self._client.url(self.remote)
+        if _is_unfinished(found):
+            raise errors.ConflictError(
+                f"{url} is being written by another upload, or one was killed less than "
+                f"{_STALE:.0f} seconds ago: run it again in a minute.",
+                status=409,
+            )
+        if found.is_directory:
+            raise errors.ConflictError(
+                f"{url} is a directory: end it with / to put the file inside.", status=409
+            )
+        if found.lease_state == "leased":
+            raise errors.ConflictError(
+                f"{url} is leased: somebody is writing it. Wait, or end their lease.", status=412
+            )
+        if self._wish.if_exists == "skip":
+            raise SkippedError(found)
+        if self._wish.if_exists != "overwrite":
+            size, age = format_size(found.size), format_age(found.modified)
+            raise errors.PathExistsError(
+                f"{url} exists ({size}, changed {age}): add --overwrite to replace it.",
+                status=409,
+                code="PathAlreadyExists",
+            )
+
+    # ------------------------------------------------------------------- direct
+
+    def put_whole(self, body: Body | None, content_md5: Digest) -> str | None:
+        """Write a file of one piece (None: empty) that is not there yet; return its etag.
+
+        Returns None when something is there after all and `look` found nothing against
+        replacing it: then it must go the staged way.
+
+        Raises:
+            PathExistsError, ConflictError, SkippedError: as `look`.
+        """
+        mark = f"{_MARK}; of={self._fingerprint}"
+        content_type = self._wish.content_type if body is None else mark
+        if not self._create_new(content_type, mark):
+            self.look()
+            # A stale stub that `look` removed leaves the name free.
+            if self._existing is not None or not self._create_new(content_type, mark):
+                return None
+        self._is_ours = True
+        self._etag = self._fill(body, content_md5)
+        self._is_ours = False
+        return self._etag
+
+    def _create_new(self, content_type: str, mark: str) -> bool:
+        """Create the target, or take what this very upload left before its append was cut off."""
+        try:
+            self._etag = self._client.create(
+                self.remote,
+                if_none_match="*",
+                content_type=content_type,
+                metadata=self._wish.metadata,
+            )
+        except (errors.PathExistsError, errors.ConflictError) as error:
+            stub = self._client.find(self.remote)
+            if stub is None and isinstance(error, errors.ConflictError):
+                raise
+            if stub is None or stub.size > 0 or stub.content_type != mark:
+                return False
+            self._etag = stub.etag
+        return True
+
+    def _fill(self, body: Body | None, digest: Digest) -> str:
+        """Put the only piece into the file just created and flush it; return its etag."""
+        content_md5 = digest()
+        if body is None:
+            return self._etag if content_md5 is None else self._flush(0, content_md5)
+        if content_md5 is None:
+            content_type = self._wish.content_type
+            flushed = self._client.append(
+                self._written,
+                0,
+                body,
+                flush=True,
+                close=not self.is_staged,
+                content_type=content_type,
+            )
+            return flushed or self._client.properties(self._written).etag
+        self._client.append(self._written, 0, body)
+        return self._flush(body.length, content_md5)
+
+    def _flush(self, size: int, content_md5: str | None) -> str:
+        """Flush for good. Events of a finished file are only for a file at its own name."""
+        return self._client.flush(
+            self._written,
+            size,
+            close=not self.is_staged,
+            if_match=self._etag or None,
+            content_type=self._wish.content_type,
+            content_md5=content_md5,
+        )
+
+    # -------------------------------------------------------- staged or in place
+
+    def open(self, plan: UploadPlan | None = None) -> int:
+        """Create the file that takes the pieces, or go on with one that an earlier run has left.
+
+        Args:
+            plan: the grid of a source that is the same in every run; None starts anew always.
+
+        Returns:
+            The number of bytes that an earlier run has left there, from which to go on.
+        """
+        if self._wish.in_place:
+            self._open_in_place()
+            return 0
+        self._written = self._staged()
+        start = 0
+        if plan is None:
+            self._etag = self._create(self._written)
+        else:
+            try:
+                self._etag = self._create(self._written, if_none_match="*")
+            except errors.PathExistsError:
+                start = self._take_over(plan)
+        # Only from here on: a failure before must not remove what an earlier run has left.
+        self._is_ours = True
+        return start
+
+    def _open_in_place(self) -> None:
+        existing = self._existing
+        if existing is None:
+            self._etag = self._create(self.remote, if_none_match="*")
+            self._is_ours = True
+        else:
+            self._etag = self._create(self.remote, if_match=existing.etag)
+
+    def _create(
+        self,
+        remote: RemotePath,
+        *,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> str:
+        wish = self._wish
+        return self._client.create(
+            remote,
+            if_none_match=if_none_match,
+            if_match=if_match,
+            content_type=wish.content_type,
+            metadata=wish.metadata,
+        )
+
+    def _take_over(self, plan: UploadPlan) -> int:
+        """Go on with a staged file of the same source; return how far it is.
+
+        The flush without retaining throws away what the earlier run still has waiting, and the
+        new etag makes that run stop at its next flush, should it be alive.
+        """
+        found = self._client.find(self._written)
+        if found is None or found.is_directory or plan.index_at(found.size) is None:
+            self._etag = self._create(self._written)
+            return 0
+        self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
+        return found.size
+
+    def _staged(self) -> RemotePath:
+        name = f".{self.remote.name[:_LONGEST_NAME]}.{self._fingerprint}.partial"
+        return replace(self.remote.parent.child(name), is_directory=False)
+
+    def append(self, position: int, body: Body) -> None:
+        """Send one piece; safe to call from several threads at once, in any order."""
+        try:
+            self._client.append(self._written, position, body)
+        except errors.PathNotFoundError as error:
+            raise self._taken_over(error) from None
+
+    def checkpoint(self, position: int) -> None:
+        """Flush up to `position` and keep what waits beyond: a later run can go on from there."""
+        try:
+            self._etag = self._client.flush(
+                self._written, position, retain=True, if_match=self._etag
+            )
+        except (errors.ConflictError, errors.PathNotFoundError) as error:
+            raise self._taken_over(error) from None
+
+    def _taken_over(self, error: errors.AdlsError) -> errors.AdlsError:
+        """Tell of another run of the same upload, if that is what `error` means."""
+        if error.status not in (404, 412) or not self.is_staged:
+            return error
+        return errors.ConflictError(
+            f"The upload to {self._client.url(self.remote)} was taken over by another run of it, "
+            "so this one has stopped; the target is old or new, and whole.",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
+
+    def flush(self, size: int, content_md5: str | None) -> str:
+        """Flush all `size` bytes for good and return the etag, which a rename keeps.
+
+        Raises:
+            ConflictError: lengths do not add up, or another run took over.
+        """
+        try:
+            self._etag = self._flush(size, content_md5)
+        except (errors.ConflictError, errors.PathNotFoundError) as error:
+            raise self._taken_over(error) from None
+        return self._etag
+
+    def verify(self, size: int) -> None:
+        """Ask for the length of what was flushed; it may be at the target already.
+
+        Raises:
+            IntegrityError: it is not `size`, though the flush said so.
+        """
+        found = self._client.find(self._written) or self._client.find(self.remote)
+        if found is not None and found.etag == self._etag and found.size != size:
+            raise errors.IntegrityError(
+                f"The service flushed {size} bytes for {self._client.url(self.remote)} and now "
+                f"tells of {found.size}. Upload it again."
+            )
+
+    def appear(self) -> None:
+        """Let the flushed file appear at the target.
+
+        Raises:
+            ConflictError: somebody else changed the target meanwhile.
+            PathExistsError: the target came into being meanwhile.
+            PermissionDeniedError: the credential may not rename.
+        """
+        if self.is_staged:
+            self._rename()
+        self._is_ours = False
+
+    def replace_whole(self, body: Body | None, content_md5: Digest) -> str:
+        """Replace an existing file by one of a single piece (None: empty); return its etag."""
+        self.open()
+        self._etag = self._fill(body, content_md5)
+        self.appear()
+        return self._etag
+
+    def _rename(self) -> None:
+        existing = self._existing
+        try:
+            self._client.rename(
+                self._written,
+                self.remote,
+                if_none_match="*" if existing is None else None,
+                if_match=existing.etag if existing else None,
+                source_etag=self._etag,
+            )
+        except errors.PermissionDeniedError as error:
+            raise errors.PermissionDeniedError(
+                f"The credential may write but not rename, which replacing a file in one step "
+                f"needs: get one with the right to move (m), or add --in-place. ({error})",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from None
+
+    @property
+    def replaces(self) -> bool:
+        """True when a file was there when `look` was called."""
+        return self._existing is not None
+
+    @property
+    def is_staged(self) -> bool:
+        """True when the bytes go to a staged file, and not to the target itself."""
+        return self._written is not self.remote
+
+    @property
+    def leaves_something(self) -> bool:
+        """True while something is at the service that a failed upload must remove."""
+        return self._is_ours
+
+    def abandon(self, client: Client | None = None) -> None:
+        """Remove what a failed upload has left; `client` replaces one that is stopped."""
+        if not self._is_ours or not self._etag:
+            return
+        # Only what is still as we left it: a lost answer may hide that it was finished, and
+        # another run may have taken over.
+        (client or self._client).delete(self._written, if_match=self._etag)
+        self._is_ours = False
+
+    def leave(self, position: int, client: Client | None = None) -> None:
+        """Leave the staged file for a later run, with all of its first `position` bytes."""
+        flushed = (client or self._client).flush(
+            self._written, position, if_match=self._etag or None
+        )
+        self._etag = flushed
+        self._is_ours = False
+
+
+def _is_unfinished(found: PathProperties) -> bool:
+    """True for the empty file of a direct upload between its two requests."""
+    return found.size == 0 and (found.content_type or "").startswith(_MARK)
+
+
+def _is_stale(found: PathProperties) -> bool:
+    """True for an unfinished file whose upload must have been killed."""
+    age = datetime.datetime.now(datetime.UTC) - found.modified
+    return _is_unfinished(found) and age.total_seconds() > _STALE

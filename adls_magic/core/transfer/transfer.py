@@ -1,0 +1,210 @@
+"""One file on its way: open, pieces, commit – as tasks for the pool's threads.
+
+Methods called by the pool run under its lock and only look at or change state; the tasks they
+return run without it and do the talking.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+from adls_magic.core.service.client import Client
+from adls_magic.core.transfer.outcome import Outcome
+from adls_magic.core.transfer.plan import Piece
+from adls_magic.core.transfer.source import PieceBody, Reader
+from adls_magic.core.transfer.supply import FileSupply, StreamSupply
+from adls_magic.core.transfer.target import SkippedError, Target
+
+Count = Callable[[int], None]
+
+
+class State(Enum):
+    """Where a transfer is."""
+
+    NEW = auto()
+    OPENING = auto()
+    SENDING = auto()
+    FLUSHING = auto()
+    APPEARING = auto()
+    ABANDONING = auto()
+    DONE = auto()
+
+
+class Transfer:
+    """An upload of one source to one target.
+
+    Args:
+        target: where to.
+        count: called by workers with bytes sent, negative when a try is taken back.
+        stop: set when the user stops.
+    """
+
+    def __init__(self, target: Target, count: Count, stop: threading.Event) -> None:
+        self.outcome = Outcome()
+        self._target = target
+        self._supply: FileSupply | StreamSupply | None = None
+        self._count = count
+        self._stop = stop
+        self._state = State.NEW
+        self._under_way = 0
+        self._last_tasks = [self._appear, self._verify]
+
+    # ------------------------------------------------------- under the pool's lock
+
+    @property
+    def is_done(self) -> bool:
+        """True when nothing is left to do and no task is under way."""
+        return self._state is State.DONE and self._under_way == 0
+
+    @property
+    def under_way(self) -> int:
+        """Number of tasks that threads are at."""
+        return self._under_way
+
+    def next_task(self) -> Callable[[], None] | None:
+        """Return what can be done now, None when nothing can (yet)."""
+        task = self._next_task()
+        if task is not None:
+            self._under_way += 1
+        return task
+
+    def _next_task(self) -> Callable[[], None] | None:
+        if self._state is State.NEW and self._can_open():
+            self._state = State.OPENING
+            return self._open
+        if self._state is State.SENDING and self._supply is not None:
+            checkpoint = self._due_checkpoint()
+            if checkpoint is not None:
+                return checkpoint
+            taken = self._supply.take()
+            if taken is not None:
+                return functools.partial(self._send, *taken)
+            if self._supply.is_ended and self._under_way == 0:
+                self._state = State.FLUSHING
+                return self._flush
+        # A file that is to be replaced waits for the comparison of lengths; a new one appears
+        # meanwhile, which saves a round trip.
+        may_go_on = self._under_way == 0 or not self._target.replaces
+        if self._state is State.APPEARING and self._last_tasks and may_go_on:
+            return self._last_tasks.pop()
+        if self._state is State.ABANDONING and self._under_way == 0:
+            self._state = State.DONE
+            return self._abandon
+        return None
+
+    def settle(self, error: BaseException | None) -> None:
+        """Take note that a task has ended, with `error` if it failed."""
+        self._under_way -= 1
+        if error is not None:
+            self._fail(error)
+        elif self._state is State.OPENING:
+            self._state = State.DONE if self.outcome.ended else State.SENDING
+        elif self._state is State.FLUSHING:
+            self._state = State.APPEARING
+        elif self._state is State.APPEARING and not self._last_tasks and not self._under_way:
+            self.outcome.ended = time.monotonic()
+            self._state = State.DONE
+        if self.is_done:
+            self._let_go()
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, SkippedError):
+            self.outcome.skipped = True
+            self._count(self._supply.size if self._supply is not None else 0)
+            self.outcome.size, self.outcome.etag = error.existing.size, error.existing.etag
+            self._state = State.DONE
+        elif self._state not in (State.ABANDONING, State.DONE):
+            self.outcome.error = error
+            self._state = State.ABANDONING
+        self.outcome.ended = time.monotonic()
+
+    # ------------------------------------------------------------- on workers
+
+    def _can_open(self) -> bool:
+        raise NotImplementedError
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _due_checkpoint(self) -> Callable[[], None] | None:
+        """Return the task that makes safe what has arrived, None when none is due."""
+        return None
+
+    def _landed(self, piece: Piece, *, repeated: bool) -> None:
+        """Take note that a piece has arrived."""
+
+    def _check_source(self) -> None:
+        """Raise SourceError when the source changed since it was opened."""
+
+    def _md5(self) -> str | None:
+        """Return the base64 MD5 of all that was sent; waits for it."""
+        return None
+
+    def _let_go(self) -> None:
+        """Close the source."""
+
+    def _send(self, reader: Reader, piece: Piece) -> None:
+        body = PieceBody(reader, piece.position, piece.length, self._count)
+        try:
+            self._target.append(piece.position, body)
+        except BaseException:
+            body.take_back()
+            raise
+        self._landed(piece, repeated=body.tries > 1)
+
+    def _put_single(self, taken: tuple[Reader, Piece] | None) -> None:
+        """Upload a file that is one piece, or none."""
+        target = self._target
+        body = None
+        if taken is not None:
+            reader, piece = taken
+            body = PieceBody(reader, piece.position, piece.length, self._count, is_whole=True)
+        else:
+            self._check_source()
+        etag = target.put_whole(body, self._md5)
+        if etag is None:
+            etag = target.replace_whole(body, self._md5)
+        self._note(etag, self._md5())
+        self.outcome.ended = time.monotonic()
+
+    def _flush(self) -> None:
+        assert self._supply is not None  # noqa: S101
+        self._check_source()
+        md5 = self._md5()
+        self._note(self._target.flush(self._supply.size, md5), md5)
+
+    def _appear(self) -> None:
+        self._target.appear()
+
+    def _verify(self) -> None:
+        assert self._supply is not None  # noqa: S101
+        self._target.verify(self._supply.size)
+
+    def _note(self, etag: str, md5: str | None) -> None:
+        assert self._supply is not None  # noqa: S101
+        self.outcome.size, self.outcome.etag, self.outcome.md5 = self._supply.size, etag, md5
+
+    def _abandon(self) -> None:
+        if not self._stop.is_set():
+            self.leave()
+
+    @property
+    def leaves_something(self) -> bool:
+        """True while something unfinished is at the service."""
+        return self._target.leaves_something
+
+    @property
+    def is_at_its_end(self) -> bool:
+        """True when a stop cannot tell any more whether the target is old or new."""
+        return self._state in (State.FLUSHING, State.APPEARING)
+
+    def leave(self, client: Client | None = None) -> None:
+        """After a stop or a failure: remove what is at the service, if anything.
+
+        No task may be under way. `client` replaces the target's own, when that is stopped.
+        """
+        self._target.abandon(client)

@@ -1,0 +1,200 @@
+"""Uploads: sources to targets, by one engine for a file, many files, bytes and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from adls_magic.core import errors
+from adls_magic.core.account import Account
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.errors import UploadStopped
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.filesystem_hint import filesystem_hint
+from adls_magic.core.transfer.file_transfer import FileTransfer
+from adls_magic.core.transfer.job import UploadJob, UploadOptions, UploadResult
+from adls_magic.core.transfer.plan import DEFAULT_CHUNK
+from adls_magic.core.transfer.run import Run
+from adls_magic.core.transfer.source import open_reader, stream_of
+from adls_magic.core.transfer.target import SkippedError
+from adls_magic.core.transfer.writer import Writer
+
+__all__ = [
+    "UploadJob",
+    "UploadOptions",
+    "UploadResult",
+    "Writer",
+    "check_target",
+    "open_writer",
+    "upload_all",
+]
+
+# Every piece of a stream in flight is held in memory.
+_MOST_FOR_STREAMS = 16
+_FEW = 8  # targets in one directory that are asked about one by one, rather than by a listing
+
+
+def upload_all(
+    account: Account,
+    jobs: Sequence[UploadJob],
+    options: UploadOptions,
+    *,
+    progress: bool | None = None,
+) -> list[UploadResult]:
+    """Upload every job and return the results in the same order.
+
+    A file that fails does not keep the others from arriving; a failure that concerns them all
+    (rights, network) ends the command. Targets of failed uploads are as they were.
+
+    Args:
+        account: where to.
+        jobs: sources and targets; a stream only alone.
+        options: how.
+        progress: a bar always (True), never (False) or where somebody is looking (None).
+
+    Raises:
+        AdlsError: the first failure; its text tells how many files are concerned.
+        UploadStopped: Stop or Ctrl-C; nothing runs on.
+    """
+    if not jobs:
+        return []
+    total = _check_sources(jobs)
+    if total is None:
+        return [_upload_stream(account, jobs[0], options, progress)]
+    label = jobs[0].target.name if len(jobs) == 1 else f"{len(jobs)} files"
+    with (
+        filesystem_hint(account),
+        Run(
+            account,
+            options,
+            progress=progress,
+            label=label,
+            tasks=max(len(jobs), total // DEFAULT_CHUNK),
+        ) as run,
+    ):
+        if len(jobs) > 1 and options.if_exists == "refuse":
+            _refuse_existing(run, jobs)
+        transfers = [
+            FileTransfer(
+                job.source,
+                run.target(job.target),
+                run.progress.count,
+                md5=options.md5,
+                stop=run.client.stop,
+                chunk_size=options.chunk_size,
+            )
+            for job in jobs
+        ]
+        run.progress.expect(total)
+        run.send(transfers)
+        outcomes = [transfer.outcome for transfer in transfers]
+        failure = run.failure()
+        if failure is not None:
+            raise failure from None
+        return [run.result(job.target, done) for job, done in zip(jobs, outcomes, strict=True)]
+
+
+def _check_sources(jobs: Sequence[UploadJob]) -> int | None:
+    """Return the bytes of all sources, None for a single stream; nothing is read.
+
+    Raises:
+        SourceError: a source is missing or cannot be read, or a stream is among several.
+    """
+    total = 0
+    for job in jobs:
+        reader = open_reader(job.source)
+        if reader is not None:
+            total += reader.size
+            reader.close()
+        elif len(jobs) == 1:
+            return None
+        else:
+            raise errors.SourceError("A stream can only be uploaded alone, to a file of its own.")
+    return total
+
+
+def _upload_stream(
+    account: Account, job: UploadJob, options: UploadOptions, progress: bool | None
+) -> UploadResult:
+    with open_writer(account, job.target, options, progress=progress) as writer:
+        try:
+            for part in () if writer.skipped else stream_of(job.source):
+                writer.write(part)
+        except KeyboardInterrupt:
+            writer.abort()
+            raise UploadStopped("Stopped; the target is unchanged.") from None
+    if writer.result is None:
+        raise errors.AdlsError("The upload ended without a result.")
+    return writer.result
+
+
+def _refuse_existing(run: Run, jobs: Sequence[UploadJob]) -> None:
+    """Before anything is sent: one listing a directory tells which targets exist.
+
+    Raises:
+        PathExistsError: names the first and the number of them.
+    """
+    wanted: dict[RemotePath, set[str]] = {}
+    for job in jobs:
+        wanted.setdefault(job.target.parent, set()).add(job.target.path)
+    there: list[RemotePath] = []
+    for directory, paths in wanted.items():
+        try:
+            found = _existing(run.client, directory, paths)
+        except errors.PathNotFoundError as error:
+            if error.code == "FilesystemNotFound":
+                raise
+            continue
+        there += [replace(directory, path=path, is_directory=False) for path in found]
+    if there:
+        more = f" and {len(there) - 1} more exist" if len(there) > 1 else " exists"
+        raise errors.PathExistsError(
+            f"{run.client.url(there[0])}{more}; nothing was sent. Add --overwrite to replace or "
+            "--skip-existing to keep what is there.",
+            status=409,
+            code="PathAlreadyExists",
+        )
+
+
+def _existing(client: Client, directory: RemotePath, paths: set[str]) -> list[str]:
+    """Return those of `paths`, all right below `directory`, that exist."""
+    if len(paths) > _FEW:
+        return [item.name for item in client.list(directory) if item.name in paths]
+    places = {path: replace(directory, path=path, is_directory=False) for path in sorted(paths)}
+    return [path for path, place in places.items() if client.find(place) is not None]
+
+
+def check_target(account: Account, target: RemotePath, options: UploadOptions) -> bool:
+    """Ask the service whether `target` may be written; False when it is to be left alone.
+
+    Raises:
+        PathExistsError: a file is there and was not to be replaced.
+        ConflictError: a directory is there, or somebody holds a lease.
+    """
+    with filesystem_hint(account), Run(account, options, progress=False, label="") as run:
+        try:
+            run.target(target).look()
+        except SkippedError:
+            return False
+    return True
+
+
+def open_writer(
+    account: Account,
+    target: RemotePath,
+    options: UploadOptions,
+    *,
+    progress: bool | None = None,
+) -> Writer:
+    """Return a writer to `target`. Whether it may be written is asked of the service now.
+
+    Raises:
+        PathExistsError: a file is there and was not to be replaced.
+    """
+    run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
+    with filesystem_hint(account):
+        try:
+            return Writer(run, target)
+        except BaseException as error:
+            run.__exit__(type(error))
+            raise

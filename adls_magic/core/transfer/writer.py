@@ -1,0 +1,179 @@
+"""A file-like for writing: it appears at the target on a clean close, or not at all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any, Self
+
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.transfer.job import UploadResult
+from adls_magic.core.transfer.plan import stream_chunk
+from adls_magic.core.transfer.run import Run
+from adls_magic.core.transfer.stream_transfer import StreamTransfer
+from adls_magic.core.transfer.target import SkippedError
+
+
+class Writer:
+    """A binary file-like of unknown length, sent while it is written.
+
+    Writing blocks while enough pieces are on their way, so memory stays at the pieces in flight
+    and the producer goes at the line's pace. As a context manager it commits on a clean exit
+    only; an exception discards. Use it from one thread.
+
+    Attributes:
+        result: the UploadResult after the commit, None before.
+        skipped: the target exists and is left alone; what is written goes nowhere.
+
+    Raises:
+        PathExistsError: a file is there and was not to be replaced; said before any write.
+    """
+
+    def __init__(self, run: Run, remote: RemotePath) -> None:
+        self._run = run
+        self._remote = remote
+        self._digest = hashlib.md5(usedforsecurity=False) if run.options.md5 else None
+        self._position = 0  # bytes handed over
+        self._piece = bytearray(self._chunk())
+        self._filled = 0  # bytes of the piece
+        self.closed = False
+        self.skipped = False
+        self.result: UploadResult | None = None
+        self._failure: BaseException | None = None  # of a write; a close repeats it
+        target = run.target(remote)
+        target.identify(os.urandom(16).hex())
+        self._transfer = StreamTransfer(
+            target, run.progress.count, stop=run.client.stop, digest=self._md5()
+        )
+        run.adopt(self._transfer)
+        try:
+            target.look()
+        except SkippedError as skipped:
+            self.skipped = True
+            self._transfer.skip(skipped)
+
+    def _md5(self) -> Callable[[], str] | None:
+        digest = self._digest
+        return None if digest is None else lambda: base64.b64encode(digest.digest()).decode()
+
+    def _chunk(self) -> int:
+        return stream_chunk(self._position, self._run.options.chunk_size)
+
+    def writable(self) -> bool:
+        """True, as for every file opened for writing."""
+        return True
+
+    def readable(self) -> bool:
+        """False."""
+        return False
+
+    def seekable(self) -> bool:
+        """False: bytes leave while more are written."""
+        return False
+
+    def tell(self) -> int:
+        """Return the number of bytes written so far."""
+        return self._position + self._filled
+
+    def flush(self) -> None:
+        """Do nothing: what is written appears when the file is closed."""
+
+    def write(self, data: Any) -> int:
+        """Take bytes; send a piece whenever one is full. Return the number of bytes taken.
+
+        Raises:
+            ValueError: the file is closed.
+            AdlsError: sending has failed; nothing will appear at the target.
+        """
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        view = memoryview(data).cast("B")
+        taken = len(view)
+        if self.skipped:
+            return taken
+        if self._digest is not None:
+            self._digest.update(view)
+        while len(view):
+            part = view[: len(self._piece) - self._filled]
+            self._piece[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            view = view[len(part) :]
+            if self._filled == len(self._piece):
+                self._hand_over()
+        return taken
+
+    def _hand_over(self) -> None:
+        """Give the full piece to the workers, once few enough are under way."""
+        if self._position == 0:
+            self._run.progress.expect(None)
+        self._run.progress.draw()
+        transfer = self._transfer
+        self._run.wait(
+            lambda: (
+                transfer.has_failed
+                or transfer.supply.waiting + transfer.under_way
+                < max(2, self._run.concurrency.limit)
+            )
+        )
+        self._failure = self._run.failure()
+        if self._failure is not None:
+            self.abort()
+            raise self._failure from None
+        self._put_piece()
+        self._piece = bytearray(self._chunk())
+
+    def _put_piece(self) -> None:
+        with self._run.pool.lock:
+            self._transfer.supply.put(memoryview(self._piece)[: self._filled])
+            self._position += self._filled
+            self._filled = 0
+            self._run.pool.wake(self._transfer)
+
+    def close(self) -> None:
+        """Send the rest and let the file appear; afterwards `result` is set.
+
+        Raises:
+            AdlsError: the target is unchanged.
+            UploadStopped: the user stopped; the target is unchanged.
+        """
+        if self.closed:
+            if self._failure is not None:
+                raise self._failure
+            return
+        self.closed = True
+        transfer = self._transfer
+        with self._run:
+            if not self.skipped:
+                if self._filled:
+                    self._put_piece()
+                with self._run.pool.lock:
+                    transfer.end()
+                    self._run.pool.wake(transfer)
+                self._run.wait(lambda: transfer.is_done)
+            failure = self._run.failure()
+            if failure is not None:
+                raise failure from None
+            self.result = self._run.result(self._remote, transfer.outcome)
+
+    def abort(self) -> None:
+        """Give up: nothing appears at the target, and what was staged is removed."""
+        if self.closed:
+            return
+        self.closed = True
+        self._run.end(cut=True)
+
+    def __del__(self) -> None:
+        # Dropped without a close: discarded, as a file that nobody wanted to keep.
+        if not getattr(self, "closed", True):
+            self.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
