@@ -5,7 +5,6 @@ Run it by the Python of a clean virtual environment that has the wheel and nothi
 
 from __future__ import annotations
 
-import importlib.resources
 import subprocess
 import sys
 from pathlib import Path
@@ -40,13 +39,18 @@ def in_terminal() -> None:
     assert subprocess.run([script, "upload", "--no-such-option"], check=False).returncode == 2
 
 
+def files_of(package: Path) -> set[Path]:
+    """Return what a package consists of, as paths from its folder."""
+    files = (path for path in package.rglob("*") if path.is_file())
+    return {path.relative_to(package) for path in files if path.suffix != ".pyc"}
+
+
 def main() -> None:
     """Try everything; an exception is a failure."""
     home = Path(adls_magic.__file__)
     assert home.is_relative_to(sys.prefix), f"{home} is not the installed package"
-    static = importlib.resources.files("adls_magic") / "static"
-    assert {entry.name for entry in static.iterdir()} >= {"form.js", "form.css"}
-    assert (importlib.resources.files("adls_magic") / "py.typed").is_file()
+    checkout = Path(__file__).resolve().parents[1] / "adls_magic"
+    assert files_of(home.parent) == files_of(checkout)
     in_ipython()
     in_terminal()
 
