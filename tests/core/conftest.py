@@ -18,9 +18,9 @@ import pytest
 
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.secret import Secret
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.secret import Secret
 from adls_magic.lake import LocalLake
 
 from .servers import Answering, Between, RawServer

@@ -19,6 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adls_magic.core.account import Account
+from adls_magic.core.errors import AdlsError, CredentialError
+from adls_magic.core.secret import Secret
 from adls_magic.core.service.credential import (
     Anonymous,
     Bearer,
@@ -27,8 +29,6 @@ from adls_magic.core.service.credential import (
     authorization,
     string_to_sign,
 )
-from adls_magic.core.errors import AdlsError, CredentialError
-from adls_magic.core.secret import Secret
 
 from .conftest import KEY
 from .servers import RawServer, answer

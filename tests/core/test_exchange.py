@@ -19,8 +19,8 @@ from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy, is_retryable, retry_after
-from adls_magic.core.transfer.source import MemoryReader, PieceBody
 from adls_magic.core.service.transport import Stopped
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
 
 from .conftest import KEY, QUICK, account_at
 from .servers import (

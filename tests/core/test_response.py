@@ -32,8 +32,8 @@ from adls_magic.core.service.response import (
     properties_of,
 )
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.transfer.source import MemoryReader, PieceBody
 from adls_magic.core.service.transport import Answer
+from adls_magic.core.transfer.source import MemoryReader, PieceBody
 
 from .conftest import QUICK, account_at
 from .servers import GarbageServer, answer, error, script

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adls_magic.core.transfer.content_type import guess_type
 from adls_magic.core.errors import AdlsError, SourceError, SourceNotFoundError
+from adls_magic.core.transfer.content_type import guess_type
 from adls_magic.core.transfer.source import (
     BLOCK,
     FileReader,

@@ -17,10 +17,10 @@ import pytest
 from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
-from adls_magic.core.service.client import Client
 from adls_magic.core.secret import Secret
-from adls_magic.core.transfer.source import FileReader, MemoryReader, PieceBody
+from adls_magic.core.service.client import Client
 from adls_magic.core.service.transport import Stopped
+from adls_magic.core.transfer.source import FileReader, MemoryReader, PieceBody
 
 from .conftest import KEY, QUICK, account_at
 from .servers import ConnectProxy, SilentServer, SocketServer, answer, error

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, check_path
-from adls_magic.core.service.client import Client
 from adls_magic.core.secret import Secret
+from adls_magic.core.service.client import Client
 from adls_magic.core.transfer.source import MemoryReader, PieceBody
 
 from .conftest import KEY, QUICK, account_at
