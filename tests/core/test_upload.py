@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import gc
 import hashlib
 import io
 import os
@@ -541,6 +543,29 @@ def test_a_writer_that_is_aborted(lake, names_in, target):
     writer.abort()
     writer.close()
     assert writer.closed and writer.result is None and names_in() == []
+
+
+@pytest.mark.parametrize("size", [0, 10, 10 * CHUNK])
+def test_a_writer_that_is_forgotten_is_discarded(size: int, lake, names_in, target):
+    writer = open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False)
+    writer.write(bytes(size))
+    del writer
+    gc.collect()
+    assert names_in() == []
+
+
+def test_a_writer_whose_write_failed_fails_its_close(between: Between, target, quick, names_in):
+    """Also for a producer that swallows what its writes raise."""
+    between.faults = lambda got: (
+        Fault(instead=error(403, "AuthorizationFailure")) if "append" in got.target else None
+    )
+    account, options = account_at(between.port), UploadOptions(chunk_size=CHUNK, workers=1)
+    with pytest.raises(errors.PermissionDeniedError):
+        with open_writer(account, target, options, progress=False) as writer:
+            for _ in range(50):
+                with contextlib.suppress(errors.AdlsError, ValueError):
+                    writer.write(bytes(CHUNK))
+    assert writer.result is None and names_in() == []
 
 
 def test_a_writer_takes_what_files_take(lake, client, target):
