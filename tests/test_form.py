@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from adls_magic import form as form_module
-from adls_magic.form import connect as form_connect
 from adls_magic.core.account import keyring_store, session
 from adls_magic.core.account.address import check_account, check_filesystem
-from adls_magic.core.service.client import Client
-from adls_magic.core.errors import AdlsError, ConnectionFailedError
 from adls_magic.core.account.profiles import check_profile_name
+from adls_magic.core.errors import AdlsError, ConnectionFailedError
+from adls_magic.core.service.client import Client
 from adls_magic.form import Form
+from adls_magic.form import connect as form_connect
 from adls_magic.form.methods import FIELDS, FIXED
 from adls_magic.lake import LocalLake
 from adls_magic.lake.local import stop_all

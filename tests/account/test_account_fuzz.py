@@ -16,10 +16,10 @@ from adls_magic.core.account.cli_config import read_cli_config
 from adls_magic.core.account.connect import connect
 from adls_magic.core.account.connection_string import parse_connection_string
 from adls_magic.core.account.environment import read_environment
-from adls_magic.core.errors import AdlsError
 from adls_magic.core.account.pasted import account_key
 from adls_magic.core.account.profiles import profile_level, read_profiles
 from adls_magic.core.account.sas import parse_sas, read_facts
+from adls_magic.core.errors import AdlsError
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, SAS

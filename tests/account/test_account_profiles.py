@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from adls_magic.core.account import keyring_store, profile_file
 from adls_magic.core.account.connect import connect
-from adls_magic.core.errors import AdlsError, ConfigurationError
 from adls_magic.core.account.identity import default_identity
 from adls_magic.core.account.profiles import (
     delete_profile,
@@ -27,6 +26,7 @@ from adls_magic.core.account.profiles import (
     save_profile,
 )
 from adls_magic.core.account.resolve import resolve
+from adls_magic.core.errors import AdlsError, ConfigurationError
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, OTHER_KEY, SAS

@@ -7,12 +7,12 @@ import itertools
 import pytest
 
 from adls_magic.core.account import session
-from adls_magic.core.account.options import AccountOptions
 from adls_magic.core.account.address import parse_path
 from adls_magic.core.account.connect import connect
 from adls_magic.core.account.environment import origin_of
-from adls_magic.core.errors import AdlsError, ConfigurationError, CredentialError, PathError
+from adls_magic.core.account.options import AccountOptions
 from adls_magic.core.account.resolve import locate, resolve
+from adls_magic.core.errors import AdlsError, ConfigurationError, CredentialError, PathError
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, OTHER_KEY, OTHER_SAS, SAS, sas

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adls_magic.core.account.connection_string import EMULATOR_KEY, parse_connection_string
-from adls_magic.core.errors import AdlsError, ConfigurationError, CredentialError
 from adls_magic.core.account.pasted import account_key, kind_of
 from adls_magic.core.account.sas import check_in_time, parse_sas, read_facts, span
+from adls_magic.core.errors import AdlsError, ConfigurationError, CredentialError
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, OTHER_KEY, OTHER_SAS, SAS, sas

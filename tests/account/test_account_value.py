@@ -16,12 +16,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adls_magic.core.account import session
-from adls_magic.core.account import Account
+from adls_magic.core.account import Account, session
 from adls_magic.core.account.connect import connect
 from adls_magic.core.account.description import describe
-from adls_magic.core.errors import ConfigurationError, CredentialError, PathError
 from adls_magic.core.account.identity import StaticToken, Token, default_identity, static_token
+from adls_magic.core.errors import ConfigurationError, CredentialError, PathError
 from adls_magic.core.secret import Secret
 
 from .made_up import KEY, OTHER_KEY, SAS, sas

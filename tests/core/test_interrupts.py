@@ -27,16 +27,23 @@ class Interrupter:
     def __init__(self, seconds: float) -> None:
         self._main = threading.main_thread().ident
         self._off = threading.Event()
+        self._begun = threading.Event()
         self._thread = threading.Thread(target=self._work, args=(seconds,))
         self._thread.start()
 
+    def start(self) -> None:
+        """Let the time run from now on."""
+        self._begun.set()
+
     def _work(self, seconds: float) -> None:
+        self._begun.wait()
         if not self._off.wait(seconds):
             signal.pthread_kill(self._main, signal.SIGINT)
 
     def call_off(self) -> None:
         """Afterwards nothing comes any more; what came just now is swallowed."""
         self._off.set()
+        self._begun.set()
         try:
             self._thread.join()
             time.sleep(0.001)
@@ -51,6 +58,7 @@ def attempt(account, source, target: RemotePath, seconds: float, **given) -> boo
     returned = False
     try:
         try:
+            interrupter.start()
             upload_all(account, [UploadJob(source, target)], options, progress=False)
             returned = True
         finally:

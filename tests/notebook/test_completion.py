@@ -15,8 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from adls_magic.completion import Word, as_written
-from adls_magic.core.account import session
-from adls_magic.core.account import Account
+from adls_magic.core.account import Account, session
 from adls_magic.lake import LocalLake
 from adls_magic.line import split_line
 

@@ -155,6 +155,13 @@ def is_final(cause: BaseException) -> bool:
     return isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(cause)
 
 
+_BREAKS = (
+    http.client.RemoteDisconnected,
+    http.client.IncompleteRead,
+    ConnectionResetError,
+    BrokenPipeError,
+    ssl.SSLEOFError,
+)
 _BROKEN = "the connection broke"
 _TRY_AGAIN = "check the network and run it again."
 
@@ -181,7 +188,7 @@ _CAUSES: tuple[tuple[Callable[[BaseException], bool], str, str], ...] = (
         "is the endpoint right, and is the server running?",
     ),
     (
-        lambda cause: isinstance(cause, (http.client.RemoteDisconnected, ConnectionResetError)),
+        lambda cause: isinstance(cause, _BREAKS),
         _BROKEN,
         _TRY_AGAIN,
     ),

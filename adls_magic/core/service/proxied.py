@@ -39,4 +39,9 @@ def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[A
             opened(sock)
             return sock
 
+        def connect(self) -> None:
+            super().connect()
+            # TLS has made another socket of it.
+            opened(self.sock)
+
     return Watched

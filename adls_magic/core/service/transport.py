@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import select
 import socket
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -138,9 +139,10 @@ class Transport:
     def close(self) -> None:
         """Close all connections. No request may be under way."""
         with self._lock:
-            sockets, self._sockets = list(self._sockets), set()
+            sockets = list(self._sockets)
         for sock in sockets:
-            sock.close()
+            # Closed before it is forgotten, so that an interrupt in between loses none.
+            self._forget(sock)
         self._local = threading.local()
         if self._route.session is not None:
             self._route.session.close()
@@ -179,7 +181,7 @@ class Transport:
         cut_short = False
         try:
             self._write(sock, method, target, headers, body)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # The service may have refused before the body's end: its answer says why.
             cut_short = True
         response = http.client.HTTPResponse(sock, method=method)
@@ -262,9 +264,9 @@ class Transport:
             raise Stopped
 
     def _forget(self, sock: socket.socket) -> None:
+        sock.close()
         with self._lock:
             self._sockets.discard(sock)
-        sock.close()
 
     def _drop(self) -> None:
         """Close this thread's connection, if it has one."""

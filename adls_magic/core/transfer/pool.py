@@ -12,6 +12,8 @@ One lock guards the pool, the transfers and their supplies; it is never held whi
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 import time
 from collections import deque
@@ -25,6 +27,7 @@ from adls_magic.core.transfer.outcome import Outcome
 from adls_magic.core.transfer.progress import Counter
 
 _DRAW_EVERY = 0.1  # seconds
+_START_PATIENCE = 0.2  # seconds in which a thread comes up, if it does
 _LOOK_EVERY = 0.02  # seconds, while the number of threads is being found
 
 
@@ -74,8 +77,9 @@ class Pool:
         self._closing = False
         self.lock = threading.Lock()
         self._work = threading.Condition(self.lock)  # for workers: a task may be there
-        self._change = threading.Condition(self.lock)  # for the caller: something has ended
-        self._waiting_for_change = False
+        # For the caller: something has ended. No Condition, since an interrupt inside the wait
+        # of one can leave its lock in the wrong hands.
+        self._change: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     @property
     def running(self) -> int:
@@ -98,15 +102,16 @@ class Pool:
         """Wait until `is_over` (asked under the lock); adapt and draw meanwhile."""
         drawn = 0.0
         while True:
+            now = time.monotonic()
             with self.lock:
                 if is_over():
                     return
-                self._waiting_for_change = True
-                self._change.wait(_LOOK_EVERY if self._concurrency.is_ramping else _DRAW_EVERY)
-                self._waiting_for_change = False
-                now = time.monotonic()
                 self._concurrency.observe(self._sample(now))
                 self._engage()
+            with contextlib.suppress(queue.Empty):
+                self._change.get(
+                    timeout=_LOOK_EVERY if self._concurrency.is_ramping else _DRAW_EVERY
+                )
             if now - drawn >= _DRAW_EVERY:
                 self._progress.draw()
                 drawn = now
@@ -126,9 +131,15 @@ class Pool:
         with self.lock:
             self._closing = True
             self._work.notify_all()
-        deadline = None if patience is None else time.monotonic() + patience
-        for thread in self._threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        now = time.monotonic()
+        up_by = now + _START_PATIENCE
+        for thread in list(self._threads):
+            # One whose start was interrupted may come up yet; it ends by itself then.
+            while thread.ident is None and time.monotonic() < up_by:
+                time.sleep(0.001)
+            if thread.ident is not None:
+                left = None if patience is None else max(0.0, now + patience - time.monotonic())
+                thread.join(left)
 
     # ---------------------------------------------------------------- workers
 
@@ -172,8 +183,7 @@ class Pool:
                 transfer.settle(error)
                 if transfer not in self._ready:
                     self._ready.appendleft(transfer)
-                if self._waiting_for_change:
-                    self._change.notify()
+                self._change.put(None)
 
     def _take(self) -> tuple[Transfer, Callable[[], None]] | None:
         if self._running >= self._concurrency.limit:

@@ -26,8 +26,8 @@ from adls_magic.core.transfer.pool import Pool, Transfer
 from adls_magic.core.transfer.progress import Counter, open_progress
 from adls_magic.core.transfer.target import Target, Wish
 
-_STOP_PATIENCE = 0.4  # seconds that threads get to come back after Stop
-_CLEAN_UP_PATIENCE = 0.3  # seconds for removing what was left at the service
+_STOP_PATIENCE = 0.3  # seconds that threads get to come back after Stop
+_CLEAN_UP_PATIENCE = 0.55  # seconds for removing, or making safe, what was left at the service
 
 
 class Run:
@@ -65,18 +65,30 @@ class Run:
             raise self.stopped() from None
 
     def end(self, *, cut: bool) -> None:
-        """End threads and connections: when all is done, or at once with `cut`."""
+        """End threads and connections: when all is done, or at once with `cut`.
+
+        Raises:
+            UploadStopped: the user stopped while things were ending.
+        """
+        try:
+            self._end(cut=cut)
+        except KeyboardInterrupt:
+            self._end(cut=True)
+            raise self.stopped() from None
+
+    def _end(self, *, cut: bool) -> None:
+        """Do what `end` does; every step may be done again after an interrupt."""
         if self._is_ended:
             return
-        self._is_ended = True
         if cut:
-            self._stopped_late = any(transfer.is_at_its_end for transfer in self._transfers)
+            self._stopped_late |= any(transfer.is_at_its_end for transfer in self._transfers)
             self.client.abort()
         self.pool.close(_STOP_PATIENCE if cut else None)
         self.client.close()
         self.progress.close()
         if cut:
             self._clean_up()
+        self._is_ended = True
 
     def target(self, remote: RemotePath) -> Target:
         """Return a target with this command's options."""
@@ -175,7 +187,7 @@ class Run:
         left = [transfer for transfer in self._transfers if transfer.leaves_something]
         if not left:
             return
-        with Client(self.client.account, policy=RetryPolicy(tries=1)) as client:
+        with Client(self.client.account, policy=RetryPolicy(tries=2)) as client:
 
             def remove() -> None:
                 for transfer in left:
@@ -190,7 +202,7 @@ class Run:
             thread.start()
             thread.join(_CLEAN_UP_PATIENCE)
             client.abort()
-            thread.join(_STOP_PATIENCE)
+            thread.join(0.1)
 
 
 def staged_text(outcomes: Sequence[Outcome]) -> str:

@@ -72,6 +72,7 @@ class Target:
         self._written = remote  # where the bytes go
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
+        self._unanswered = False  # a create that must not find anything has no answer yet
 
     def identify(self, source: str) -> None:
         """Tell what is to be written: a text that differs when the bytes may differ.
@@ -152,6 +153,7 @@ class Target:
 
     def _create_new(self, content_type: str, mark: str) -> bool:
         """Create the target, or take what this very upload left before its append was cut off."""
+        self._unanswered = content_type == mark
         try:
             self._etag = self._client.create(
                 self.remote,
@@ -159,7 +161,9 @@ class Target:
                 content_type=content_type,
                 metadata=self._wish.metadata,
             )
+            self._unanswered = False
         except (errors.PathExistsError, errors.ConflictError) as error:
+            self._unanswered = False
             stub = self._client.find(self.remote)
             if stub is None and isinstance(error, errors.ConflictError):
                 raise
@@ -214,13 +218,13 @@ class Target:
             return 0
         self._written = self._staged()
         start = 0
-        if plan is None:
-            self._etag = self._create(self._written)
-        else:
-            try:
-                self._etag = self._create(self._written, if_none_match="*")
-            except errors.PathExistsError:
-                start = self._take_over(plan)
+        self._unanswered = True
+        try:
+            self._etag = self._create(self._written, if_none_match="*" if plan else None)
+        except errors.PathExistsError:
+            self._unanswered = False
+            start = self._take_over(plan)
+        self._unanswered = False
         # Only from here on: a failure before must not remove what an earlier run has left.
         self._is_ours = True
         return start
@@ -249,14 +253,14 @@ class Target:
             metadata=wish.metadata,
         )
 
-    def _take_over(self, plan: UploadPlan) -> int:
+    def _take_over(self, plan: UploadPlan | None) -> int:
         """Go on with a staged file of the same source; return how far it is.
 
         The flush without retaining throws away what the earlier run still has waiting, and the
         new etag makes that run stop at its next flush, should it be alive.
         """
         found = self._client.find(self._written)
-        if found is None or found.is_directory or plan.index_at(found.size) is None:
+        if found is None or found.is_directory or plan is None or plan.index_at(found.size) is None:
             self._etag = self._create(self._written)
             return 0
         self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
@@ -370,16 +374,29 @@ class Target:
     @property
     def leaves_something(self) -> bool:
         """True while something is at the service that a failed upload must remove."""
-        return self._is_ours
+        return self._is_ours or self._unanswered
 
     def abandon(self, client: Client | None = None) -> None:
         """Remove what a failed upload has left; `client` replaces one that is stopped."""
+        client = client or self._client
+        if self._unanswered:
+            self._find_unanswered(client)
         if not self._is_ours or not self._etag:
             return
         # Only what is still as we left it: a lost answer may hide that it was finished, and
         # another run may have taken over.
-        (client or self._client).delete(self._written, if_match=self._etag)
+        client.delete(self._written, if_match=self._etag)
         self._is_ours = False
+
+    def _find_unanswered(self, client: Client) -> None:
+        """Look whether a create that was cut off has left its empty file."""
+        found = client.find(self._written)
+        self._unanswered = False
+        if found is not None and found.size == 0 and not found.is_directory:
+            # The staged name is ours alone; at the target, only our mark is.
+            mark = f"{_MARK}; of={self._fingerprint}"
+            self._is_ours = self.is_staged or found.content_type == mark
+            self._etag = found.etag
 
     def leave(self, position: int, client: Client | None = None) -> None:
         """Leave the staged file for a later run, with all of its first `position` bytes."""
