@@ -188,25 +188,27 @@ class AdlsMagics(Magics):
         from adls_magic.commands.config import Asker
 
         variables = {**self._ip.user_ns, **(local_ns or {})}
-        return Asker(secret=_ask_secret, consent=_ask_consent, variables=variables)
+        return Asker(secret=self._ask_secret, consent=self._ask_consent, variables=variables)
+
+    def _ask_secret(self, prompt: str) -> str:
+        import getpass
+
+        return self._asked(lambda: getpass.getpass(prompt))
+
+    def _ask_consent(self, question: str) -> bool:
+        return self._asked(lambda: input(question)).strip().lower() in ("y", "yes")
+
+    def _asked(self, ask: Callable[[], str]) -> str:
+        in_kernel = getattr(self._ip, "kernel", None) is not None
+        return _asked(ask, somebody_is_there=in_kernel or sys.stdin.isatty())
 
 
-def _ask_secret(prompt: str) -> str:
-    import getpass
-
-    return _asked(lambda: getpass.getpass(prompt))
-
-
-def _ask_consent(question: str) -> bool:
-    return _asked(lambda: input(question)).strip().lower() in ("y", "yes")
-
-
-def _asked(ask: Callable[[], str]) -> str:
+def _asked(ask: Callable[[], str], *, somebody_is_there: bool) -> str:
     """Ask where somebody can answer, and fail at once where nobody can."""
     from IPython.core.error import StdinNotImplementedError
 
     try:
-        if "ipykernel" in sys.modules or sys.stdin.isatty():
+        if somebody_is_there:
             return ask()
     except (StdinNotImplementedError, EOFError):
         pass

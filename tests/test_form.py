@@ -50,7 +50,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.setenv("ADLS_MAGIC_CONFIG", str(tmp_path / "config.ini"))
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "azure"))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.setattr(keyring_store, "_keyring", lambda: None)
     session.forget()
     yield
     session.forget()

@@ -167,11 +167,11 @@ class CellStdout(io.TextIOBase):
         if sys.stdout is not self:
             yield
             return
-        sys.stdout = self._outside
+        stream = sys.stdout = _Passing(self._outside, self._write_outside)
         try:
             yield
         finally:
-            if sys.stdout is self._outside:
+            if sys.stdout is stream:
                 sys.stdout = self
 
     def reveal(self) -> None:
@@ -232,6 +232,17 @@ class CellStdout(io.TextIOBase):
                 self._write_outside(self._decoder.decode(data))
         elif threading.current_thread() is self._owner:
             raise self._now.failure
+
+
+class _Passing:
+    """A stream with the `write` that it had before the cell's output was taken from it."""
+
+    def __init__(self, stream: Any, write: Callable[[str], object]) -> None:
+        self._stream = stream
+        self.write = write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Bytes(io.RawIOBase):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from measure import ACCOUNT, FILESYSTEM, FOLDER, KEY, MIB, Task, main
 
 import adls_magic
-import adls_magic.core.transfer.upload  # here, as peers do: else its import would be timed with the upload
+
+# Here, as peers do: else its import would be timed with the upload.
+import adls_magic.core.transfer.upload
 
 
 def blocks(size: int) -> Iterator[bytes]:
