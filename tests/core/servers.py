@@ -382,6 +382,8 @@ class ConnectProxy(SocketServer):
             self.lines.append(line.decode("ascii"))
             self.heads.append(headers)
             with socket.create_connection(("127.0.0.1", self._port)) as behind:
+                with self._lock:
+                    self._open.add(behind)  # so that a close ends it, too
                 if line.startswith(b"CONNECT "):
                     wire.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
                 else:
@@ -391,6 +393,8 @@ class ConnectProxy(SocketServer):
                     lines += [name + b": " + value for name, value in headers]
                     behind.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
                 self._tunnel(wire, behind)
+                with self._lock:
+                    self._open.discard(behind)
 
     def _tunnel(self, wire: socket.socket, behind: socket.socket) -> None:
         def back() -> None:
