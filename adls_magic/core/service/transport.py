@@ -37,6 +37,9 @@ class Body(Protocol):
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Yield the body from its start; called once for each try."""
 
+    def send_plain(self, sock: socket.socket, is_over: Callable[[], bool]) -> bool:
+        """Send all of it without TLS in a way of its own; False when it has none."""
+
 
 class Headers(Protocol):
     """Headers of an answer, found without regard to case."""
@@ -206,12 +209,13 @@ class Transport:
         if body is None:
             sock.sendall(head)
             return
-        blocks = body.blocks()
         if body.length <= _LARGEST_BODY_IN_HEAD:
-            sock.sendall(b"".join([head, *blocks]))
+            sock.sendall(b"".join([head, *body.blocks()]))
             return
         sock.sendall(head)
-        for block in blocks:
+        if not self._secure and body.send_plain(sock, self._stop.is_set):
+            return
+        for block in body.blocks():
             if self._stop.is_set():
                 raise Stopped
             sock.sendall(block)

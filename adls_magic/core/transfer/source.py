@@ -11,6 +11,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import socket
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from adls_magic.core.errors import SourceError, SourceNotFoundError
+from adls_magic.core.service.file_sending import is_available, send_file
+from adls_magic.core.service.transport import Stopped
 
 BLOCK = 256 * 1024  # bytes; large enough to be cheap, small enough for the processor's cache
 _SAMPLE = 64 * 1024  # bytes at each end of a file that tell versions of it apart
@@ -32,10 +35,12 @@ class Reader(Protocol):
     Attributes:
         size: bytes.
         is_lasting: a later run can read the same bytes again.
+        descriptor: of the open file that holds the bytes, None when there is none.
     """
 
     size: int
     is_lasting: bool
+    descriptor: int | None
 
     def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
         """Yield `length` bytes from `position`; a block is valid until the next is asked for."""
@@ -77,6 +82,7 @@ class FileReader:
             os.close(self._fd)
             raise SourceError(_is_directory(self._path))
         self.size = self._stat.st_size
+        self.descriptor: int | None = self._fd
         self._lock = threading.Lock()  # only for platforms without positioned reads
 
     @property
@@ -96,12 +102,16 @@ class FileReader:
             block = buffer[: min(BLOCK, end - position)]
             count = self._read_into(block, position)
             if count == 0:
-                raise SourceError(
-                    f"{self._path} became shorter while it was read; the target is unchanged. "
-                    "Upload it again when nothing writes to it."
-                )
+                raise self.cut_short()
             yield block[:count]
             position += count
+
+    def cut_short(self) -> SourceError:
+        """Return the error that tells of an end before the expected one."""
+        return SourceError(
+            f"{self._path} became shorter while it was read; the target is unchanged. "
+            "Upload it again when nothing writes to it."
+        )
 
     def _read_into(self, block: memoryview, position: int) -> int:
         try:
@@ -181,6 +191,7 @@ class MemoryReader:
     """Bytes in memory, read without copying."""
 
     is_lasting = False
+    descriptor: int | None = None
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._view = memoryview(data).cast("B")
@@ -243,14 +254,42 @@ class PieceBody:
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Yield the piece from its start."""
-        self.take_back()
-        self.tries += 1
+        self._begin()
         for block in self._reader.blocks(self._position, self.length):
             if self._is_whole and self._counted + len(block) == self.length:
                 self._reader.check_unchanged()
             yield block
-            self._counted += len(block)
-            self._count(len(block))
+            self._note(len(block))
+
+    def send_plain(self, sock: socket.socket, is_over: Callable[[], bool]) -> bool:
+        """Send the piece from the system's cache of the file, where that can be done.
+
+        Raises:
+            SourceError: the file has become shorter.
+            Stopped: `is_over` said so.
+        """
+        descriptor = self._reader.descriptor
+        if descriptor is None or self._is_whole or not is_available():
+            return False
+
+        def sent(count: int) -> None:
+            self._note(count)
+            if is_over():
+                raise Stopped
+
+        self._begin()
+        count = send_file(sock, descriptor, self._position, self.length, sent)
+        if 0 < count < self.length and isinstance(self._reader, FileReader):
+            raise self._reader.cut_short()
+        return count > 0
+
+    def _begin(self) -> None:
+        self.take_back()
+        self.tries += 1
+
+    def _note(self, sent: int) -> None:
+        self._counted += sent
+        self._count(sent)
 
     def take_back(self) -> None:
         """Uncount what the last try had sent."""

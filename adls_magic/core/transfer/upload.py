@@ -11,6 +11,7 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.errors import UploadStopped
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.filesystem_hint import filesystem_hint
+from adls_magic.core.transfer.concurrency import MOST
 from adls_magic.core.transfer.file_transfer import FileTransfer
 from adls_magic.core.transfer.job import UploadJob, UploadOptions, UploadResult
 from adls_magic.core.transfer.plan import DEFAULT_CHUNK
@@ -29,6 +30,8 @@ __all__ = [
     "upload_all",
 ]
 
+_SMALL = 1024 * 1024  # bytes; files below this on average are a matter of requests, not bytes
+_MOST_FOR_PIECES = 32  # each has a buffer and a connection; more have not been faster anywhere
 # Every piece of a stream in flight is held in memory.
 _MOST_FOR_STREAMS = 16
 _FEW = 8  # targets in one directory that are asked about one by one, rather than by a listing
@@ -69,6 +72,7 @@ def upload_all(
             options,
             progress=progress,
             label=label,
+            most=MOST if total < len(jobs) * _SMALL else _MOST_FOR_PIECES,
             tasks=max(len(jobs), total // DEFAULT_CHUNK),
         ) as run,
     ):
