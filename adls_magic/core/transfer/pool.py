@@ -134,12 +134,16 @@ class Pool:
         now = time.monotonic()
         up_by = now + _START_PATIENCE
         for thread in list(self._threads):
-            # One whose start was interrupted may come up yet; it ends by itself then.
-            while thread.ident is None and time.monotonic() < up_by:
-                time.sleep(0.001)
-            if thread.ident is not None:
-                left = None if patience is None else max(0.0, now + patience - time.monotonic())
-                thread.join(left)
+            left = None if patience is None else max(0.0, now + patience - time.monotonic())
+            while True:
+                try:
+                    thread.join(left)
+                    break
+                except RuntimeError:
+                    # One whose start was interrupted may come up yet; it ends by itself then.
+                    if time.monotonic() > up_by:
+                        break
+                    time.sleep(0.001)
 
     # ---------------------------------------------------------------- workers
 

@@ -59,6 +59,17 @@ def upload_all(
         AdlsError: the first failure; its text tells how many files are concerned.
         UploadStopped: Stop or Ctrl-C; nothing runs on.
     """
+    try:
+        return _upload(account, jobs, options, progress)
+    except UploadStopped:
+        raise
+    except KeyboardInterrupt:  # before anything had begun
+        raise UploadStopped("Stopped; the target is unchanged.") from None
+
+
+def _upload(
+    account: Account, jobs: Sequence[UploadJob], options: UploadOptions, progress: bool | None
+) -> list[UploadResult]:
     if not jobs:
         return []
     total = _check_sources(jobs)
