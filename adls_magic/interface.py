@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast, overlo
 from adls_magic.core.account.resolve import locate
 from adls_magic.core.errors import OptionError, PathError
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.transfer.placement import make_directories, placed_in_lake, target_of, url_of
 from adls_magic.core.transfer.tree import expand
 from adls_magic.core.transfer.upload import (
@@ -283,5 +284,5 @@ def ls(
 
 
 def _entries(account: Account, remote: RemotePath, recursive: bool) -> Iterator[PathItem]:
-    with Client(account) as client:
+    with filesystem_hint(account), Client(account) as client:
         yield from client.list(remote, recursive=recursive)

@@ -7,6 +7,7 @@ through here before argparse sees them, and values are judged by types that do n
 from __future__ import annotations
 
 import argparse
+import keyword
 import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
@@ -178,6 +179,6 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def identifier(text: str) -> str:
     """Type of argparse: the name of a variable."""
-    if not text.isidentifier():
+    if not text.isidentifier() or keyword.iskeyword(text):
         raise argparse.ArgumentTypeError("the name of a variable is expected")
     return text

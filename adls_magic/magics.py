@@ -225,7 +225,15 @@ def load(shell: InteractiveShell) -> None:
     """Register the magics and their completion; once, however often it is called."""
     if "AdlsMagics" in shell.magics_manager.registry:
         return
-    shell.register_magics(AdlsMagics)
+    others = list(shell.configurables)
+    try:
+        shell.register_magics(AdlsMagics)
+    except traitlets.TraitError as error:
+        shell.configurables[:] = others
+        raise ConfigurationError(
+            f"IPython's configuration of AdlsMagics: {error}. Correct it in ipython_config.py; "
+            "restart the kernel when %config set it."
+        ) from None
     from adls_magic.completion import register
 
     register(shell)

@@ -15,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from adls_magic.core.account import session
+from adls_magic.core.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[1]
 OURS = {"adls_upload", "adls_ls", "adls_config", "adls_write"}
@@ -207,3 +208,17 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not new & heavy
     assert not any("lake" in name or "client" in name for name in run.stdout.split())
     assert run.stderr == ""
+
+
+def test_a_wrong_default_is_told_in_a_line_and_leaves_nothing(shell: InteractiveShell) -> None:
+    before = state(shell)
+    shell.config.AdlsMagics.workers = 0
+    with pytest.raises(ConfigurationError, match="workers.*Correct it") as caught:
+        shell.run_line_magic("load_ext", "adls_magic")
+    assert "\n" not in str(caught.value)
+    after = state(shell)
+    assert after["configurables"] == before["configurables"]
+    assert after["registry"] == before["registry"]
+    shell.config.AdlsMagics.workers = 2
+    shell.run_line_magic("load_ext", "adls_magic")
+    assert shell.magics_manager.registry["AdlsMagics"].workers == 2

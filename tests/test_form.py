@@ -215,7 +215,7 @@ def test_sas_of_one_filesystem_that_may_not_list_the_account(
     assert said == f"ok: Connected to {NAME}, filesystem raw."
     facts = {name: value for name, value, _ in dialog.state["card"]["lines"]}
     assert facts["permits"] == "read, write, list; on a filesystem"
-    assert facts["validity"].startswith("expires in 59 min")
+    assert facts["validity"].startswith("expires in ")
 
 
 def test_sas_that_may_only_write(lake: LocalLake, dialog: Dialog) -> None:

@@ -13,7 +13,13 @@ import pytest
 
 import adls_magic as adls
 from adls_magic.core.account import Account
-from adls_magic.core.errors import OptionError, PathError, PathExistsError, SourceNotFoundError
+from adls_magic.core.errors import (
+    OptionError,
+    PathError,
+    PathExistsError,
+    PathNotFoundError,
+    SourceNotFoundError,
+)
 from adls_magic.lake import LocalLake
 
 
@@ -168,6 +174,14 @@ def test_ls(account: Account, lake: LocalLake) -> None:
     assert names == {"d", "d/s", "d/s/x"}
     with pytest.raises(FileNotFoundError):
         list(adls.ls("nothing", account=account))
+
+
+@pytest.mark.parametrize("path", ["", "some/dir"])
+def test_ls_of_a_filesystem_that_is_not_there_names_those_that_are(
+    account: Account, path: str
+) -> None:
+    with pytest.raises(PathNotFoundError, match=r"filesystem does not exist.*There are: lake\."):
+        list(adls.ls(f"abfss://nosuchfs/{path}", account=account))
 
 
 def test_pandas_writes_through_it(account: Account, files: Any) -> None:

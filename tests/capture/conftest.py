@@ -128,8 +128,10 @@ class Kernel:
         self._client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
-        ensure_event_loop().close()  # the one that jupyter_client keeps for this thread
-        asyncio.set_event_loop(None)
+        loop = ensure_event_loop()  # the one that jupyter_client keeps for this thread
+        if not loop.is_running():  # unless a browser test has its own running there
+            loop.close()
+            asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="package")

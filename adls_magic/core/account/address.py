@@ -261,5 +261,6 @@ def _check_segment(segment: str) -> None:
     found = _BAD_CHARACTER.search(segment)
     if found is not None:
         raise PathError(
-            f"The path holds the character U+{ord(found[0]):04X}, which the service refuses."
+            f"{shown(segment)} holds the character U+{ord(found[0]):04X}, which the service "
+            "refuses."
         )

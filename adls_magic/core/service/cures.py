@@ -50,7 +50,7 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
     ),
     "FilesystemNotFound": (
         errors.PathNotFoundError,
-        "check the name; %adls_config --filesystem sets it",
+        "the filesystem does not exist: check its name; %adls_config --filesystem sets it",
     ),
     "InsufficientAccountPermissions": (None, "the credential lacks rights on the account"),
     "InvalidAuthenticationInfo": (
