@@ -374,3 +374,8 @@ def test_quoting_keeps_only_unreserved_characters_and_slashes(path):
 def test_quoting_what_has_no_bytes():
     with pytest.raises(PathError, match="cannot be sent"):
         quote_path("a\udc80b")
+
+
+def test_a_character_that_the_service_refuses_is_told_with_its_name():
+    with pytest.raises(PathError, match=r"^'a\\tb\.csv' holds the character U\+0009"):
+        check_path("many/a\tb.csv")

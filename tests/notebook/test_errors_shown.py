@@ -18,6 +18,7 @@ FAILURES = [
     ("%adls_ls", "ConfigurationError: No account is configured."),
     ("%%adls_write x.txt\nprint(1)", "ConfigurationError: No account is configured."),
     ("%adls_upload", "UsageError: %adls_upload: the following arguments are required"),
+    ("%adls_upload a.csv b -o class", "UsageError: %adls_upload: -o/--out: the name of a variable"),
     ("%adls_upload a.csv {typo}", "UsageError: typo is not defined"),
     ("%adls_config --prompt --account a", "ConfigurationError: Nobody can be asked here."),
 ]
