@@ -3,8 +3,9 @@
 Two phases:
 
 - **Ramp**: begin with a few; double while that pays, as long as a task takes no more than a
-  moment. Where a task takes long, its line is thin or slow, and more of them would only wait
-  for each other.
+  moment and this process is not busy all the time. Where a task takes long, its line is thin or
+  slow, and more of them would only wait for each other; where the processor is what is short,
+  more threads would only be in each other's way.
 - **Cruise**: from time to time try a few more or a few less, and keep what is better: more when
   that is faster, fewer when that is as fast.
 
@@ -20,7 +21,8 @@ MOST = 64
 _TASK_COST = 64 * 1024  # bytes; what a request weighs beside the bytes that it carries
 _QUICK = 1.0  # seconds; a task that takes longer is no reason for more of them
 _ABSORBED = 1024 * 1024  # bytes that a connection's buffers may swallow without any line
-_RAMP_GAIN = 1.2  # doubling must be worth this factor
+_RAMP_GAIN = 1.2  # doubling must be worth this factor to be done again
+_BUSY = 0.8  # processor seconds a second from which on more threads cannot help
 _PROBE_GAIN = 1.08  # some more must be worth this factor
 _PROBE_LOSS = 0.97  # some fewer may cost this factor
 _SETTLE = 3.0  # seconds without a probe after one that did not pay; doubles each time
@@ -37,6 +39,7 @@ class Sample:
     done: int  # tasks ended
     running: int  # tasks under way
     throttled: int  # answers and time-outs that ask for less load
+    cpu: float  # processor seconds of this process
     has_more: bool  # tasks are waiting for a free place
 
 
@@ -59,7 +62,7 @@ class Concurrency:
         task_size: int = 0,
         tasks: int | None = None,
     ) -> None:
-        start = min(4 * START, max(START, (tasks or 0) // 8))
+        start = min(2 * START, max(START, (tasks or 0) // 8))
         self.limit = fixed or min(start, most)
         self._is_fixed = fixed is not None
         self._most = most
@@ -104,12 +107,13 @@ class Concurrency:
             return
         rate = _rate(sample, begin)
         pays = self._best is None or rate >= self._best * _RAMP_GAIN
-        if pace <= _QUICK and pays and self.limit < self._most:
+        may_grow = pace <= _QUICK and not _is_busy(sample, begin)
+        if may_grow and pays and self.limit < self._most:
             self._best = rate
             self._move(min(self._most, self.limit * 2))
             return
         self._is_ramping = False
-        self._upwards = pace <= _QUICK
+        self._upwards = may_grow
         self._best = rate
         self._next_probe = sample.now + self._settle
         self._begin = None
@@ -131,7 +135,7 @@ class Concurrency:
             return
         rate = _rate(sample, begin)
         if self._before is not None:
-            self._judge(rate, sample)
+            self._judge(rate, sample, begin)
         elif sample.now >= self._next_probe:
             self._best = rate
             self._probe()
@@ -145,7 +149,7 @@ class Concurrency:
         goal = self.limit + step if self._upwards else self.limit - step
         self._move(max(1, min(self._most, goal)))
 
-    def _judge(self, rate: float, sample: Sample) -> None:
+    def _judge(self, rate: float, sample: Sample, begin: Sample) -> None:
         """Keep what the probe has shown to be better, or go back."""
         best, before = self._best or 0.0, self._before or self.limit
         self._before = None
@@ -155,7 +159,7 @@ class Concurrency:
             self._next_probe = sample.now
             self._move(self.limit)
             return
-        self._upwards = not self._upwards
+        self._upwards = not self._upwards and not _is_busy(sample, begin)
         self._settle = min(_LONGEST_SETTLE, self._settle * 2)
         self._next_probe = sample.now + self._settle
         self._move(before)
@@ -170,6 +174,11 @@ class Concurrency:
     def _move(self, limit: int) -> None:
         self.limit = limit
         self._begin = None
+
+
+def _is_busy(sample: Sample, begin: Sample) -> bool:
+    """True when this process, and not the line, sets the pace."""
+    return sample.cpu - begin.cpu >= _BUSY * (sample.now - begin.now)
 
 
 def _rate(sample: Sample, begin: Sample) -> float:

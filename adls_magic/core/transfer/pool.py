@@ -123,6 +123,7 @@ class Pool:
             done=self._done,
             running=self._running,
             throttled=self._traffic.throttled,
+            cpu=time.process_time(),
             has_more=self._has_more,
         )
 
