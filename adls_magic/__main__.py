@@ -82,10 +82,21 @@ def _fail(error: object, status: int) -> int:
     return status
 
 
+# What a text for the notebook says → what does the same here, where only a profile lasts.
+_COMMANDS = {
+    "%adls_config --local": "adls-magic lake adls-lake",
+    "%adls_config --prompt": "adls-magic config --prompt --save default",
+    "%adls_config --auth identity": "adls-magic config --auth identity --save default",
+    "%adls_config --filesystem sets": "adls-magic config --filesystem NAME --save default sets",
+    "%adls_config": "adls-magic config",
+}
+
+
 def _for_terminal(text: str) -> str:
     """Name the commands of the terminal where a text names the magics."""
-    text = text.replace("%adls_config --local", "adls-magic lake adls-lake")
-    return text.replace("%adls_config", "adls-magic config")
+    for magic, command in _COMMANDS.items():
+        text = text.replace(magic, command)
+    return text
 
 
 def _run(command: str, words: Sequence[str]) -> int:

@@ -284,5 +284,5 @@ def ls(
 
 
 def _entries(account: Account, remote: RemotePath, recursive: bool) -> Iterator[PathItem]:
-    with filesystem_hint(account), Client(account) as client:
+    with filesystem_hint(account, remote.filesystem), Client(account) as client:
         yield from client.list(remote, recursive=recursive)

@@ -166,6 +166,12 @@ def test_errors_are_a_line_or_two_on_stderr(
     assert "%adls" not in run.stderr
 
 
+def test_cures_name_commands_that_work(adls: Adls, profile: LocalLake) -> None:
+    run = adls("upload", "a.csv", "abfss://nosuchfs/a.csv")
+    assert run.returncode == 1
+    assert "adls-magic config --filesystem NAME --save default" in run.stderr
+
+
 def test_braces_and_dollars_are_the_shells_matter(adls: Adls, profile: LocalLake) -> None:
     assert adls("upload", "a.csv", "{x}/$y.csv").returncode == 0
     assert (profile.root / "lake/{x}/$y.csv").exists()

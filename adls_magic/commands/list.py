@@ -26,7 +26,7 @@ def list_text(arguments: ListArguments, defaults: Defaults) -> str:
     from adls_magic.core.service.filesystem_hint import filesystem_hint
 
     account, remote = locate(arguments.path or "/", profile=arguments.profile, defaults=defaults)
-    with filesystem_hint(account), Client(account) as client:
+    with filesystem_hint(account, remote.filesystem), Client(account) as client:
         items, base = _entries(client, remote, arguments.recursive)
         is_directory = base == remote.path
         place = client.url(replace(remote, is_directory=is_directory))

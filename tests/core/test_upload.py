@@ -12,6 +12,7 @@ import os
 import random
 import re
 import signal
+import sys
 import threading
 import time
 import urllib.parse
@@ -330,6 +331,30 @@ def test_a_filesystem_that_is_not_there_names_those_that_are(lake):
     for source in (b"abc", data_of(3 * CHUNK), io.BytesIO(b"abc")):
         with pytest.raises(errors.PathNotFoundError, match=r"There are: .*lake"):
             send(lake.account, source, RemotePath("nosuchfs", "x"))
+
+
+def test_the_filesystems_most_like_the_one_asked_for_are_named_first(lake, client: Client):
+    for name in ("rawdata", *(f"aaa{number}" for number in range(6))):
+        client.create_filesystem(name)
+    with pytest.raises(errors.PathNotFoundError, match="There are: rawdata, "):
+        send(lake.account, b"abc", RemotePath("rawdat", "x"))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(20, "20 minutes ahead"), (-20, "20 minutes behind")]
+)
+def test_a_clock_that_is_off_is_told_by_how_much(lake, target, monkeypatch, minutes, said):
+    """The lake's own clock is put off the other way; the client's is this machine's."""
+    true = time.time
+    shift = minutes * 60
+
+    def theirs() -> float:
+        caller = sys._getframe(1).f_globals["__name__"]
+        return true() - (shift if caller.startswith("adls_magic.lake") else 0)
+
+    monkeypatch.setattr(time, "time", theirs)
+    with pytest.raises(errors.PermissionDeniedError, match=said):
+        send(lake.account, b"abc", target)
 
 
 def test_a_target_that_comes_into_being_meanwhile(between: Between, client, target, names_in):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from adls_magic.core.errors import AdlsError
+from adls_magic.core.account import Account, session
+from adls_magic.core.errors import AdlsError, ConnectionFailedError
 
 Run = Callable[[str], Any]
 
@@ -35,6 +38,32 @@ def test_an_error_is_a_line_or_two_and_fails_the_cell(
     assert isinstance(ran.error, AdlsError) or type(ran.error) is UsageError
     assert shown.startswith(said)
     assert len(shown.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "its name was not found"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9"}, "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
+    ],
+)
+def test_no_network_is_told_soon(
+    run: Run, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    endpoint = "https://contoso.dfs.nowhere.invalid"
+    session.configure(Account("contoso", endpoint, auth="anonymous", filesystem="raw"))
+    Path("a.csv").write_text("a\n")
+    for cell in ("%adls_ls", "%adls_upload a.csv d/", "%%adls_write x.txt\nprint(1)"):
+        began = time.monotonic()
+        ran = run(cell)
+        assert time.monotonic() - began < 15
+        assert isinstance(ran.error, ConnectionFailedError)
+        assert said in str(ran.error)
+        assert len(f"{ran.out}{ran.err}".strip().splitlines()) <= 2
 
 
 def test_an_error_can_be_caught(run: Run) -> None:

@@ -16,22 +16,27 @@ _MOST_NAMED = 5
 
 
 @contextlib.contextmanager
-def filesystem_hint(account: Account) -> Iterator[None]:
-    """Add to «filesystem not found» which ones there are, if the credential may list them."""
+def filesystem_hint(account: Account, wanted: str) -> Iterator[None]:
+    """Add to «filesystem not found» which ones there are, if the credential may list them.
+
+    Args:
+        account: whose filesystems.
+        wanted: the name that was asked for; the ones most like it are named first.
+    """
     try:
         yield
     except PathNotFoundError as error:
         if error.code != "FilesystemNotFound":
             raise
         raise PathNotFoundError(
-            f"{error}{_there_are(account)}",
+            f"{error}{_there_are(account, wanted)}",
             status=error.status,
             code=error.code,
             request_id=error.request_id,
         ) from None
 
 
-def _there_are(account: Account) -> str:
+def _there_are(account: Account, wanted: str) -> str:
     try:
         with Client(account, policy=RetryPolicy(tries=1)) as client:
             names = list(itertools.islice(client.list_filesystems(), 1000))
@@ -39,7 +44,7 @@ def _there_are(account: Account) -> str:
         return ""
     if not names:
         return f" {account.name} has no filesystem yet."
-    close = difflib.get_close_matches(account.filesystem or "", names, _MOST_NAMED, 0.6)
+    close = difflib.get_close_matches(wanted, names, _MOST_NAMED, 0.6)
     shown = close + [name for name in names if name not in close]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f" There are: {', '.join(shown[:_MOST_NAMED])}{more}."

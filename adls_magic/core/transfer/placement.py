@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, check_path, display_url
@@ -36,9 +37,16 @@ def placed_in_lake(account: Account, dest: RemotePath, sources: Sequence[LocalSo
     """
     placed = place(sources, into=_goes_into(account, dest, sources))
     return Placement(
-        tuple(UploadJob(path, target_of(dest, name)) for path, name in placed.files),
+        tuple(UploadJob(path, _target_for(path, dest, name)) for path, name in placed.files),
         tuple(target_of(dest, name) for name in placed.empty_directories),
     )
+
+
+def _target_for(path: Path, dest: RemotePath, name: str) -> RemotePath:
+    try:
+        return target_of(dest, name)
+    except PathError as error:
+        raise PathError(f"{path} cannot keep its name in the lake. {error}") from None
 
 
 def target_of(dest: RemotePath, name: str) -> RemotePath:

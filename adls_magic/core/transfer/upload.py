@@ -77,7 +77,7 @@ def _upload(
         return [_upload_stream(account, jobs[0], options, progress)]
     label = jobs[0].target.name if len(jobs) == 1 else f"{len(jobs)} files"
     with (
-        filesystem_hint(account),
+        filesystem_hint(account, jobs[0].target.filesystem),
         Run(
             account,
             options,
@@ -186,7 +186,10 @@ def check_target(account: Account, target: RemotePath, options: UploadOptions) -
         PathExistsError: a file is there and was not to be replaced.
         ConflictError: a directory is there, or somebody holds a lease.
     """
-    with filesystem_hint(account), Run(account, options, progress=False, label="") as run:
+    with (
+        filesystem_hint(account, target.filesystem),
+        Run(account, options, progress=False, label="") as run,
+    ):
         try:
             run.target(target).look()
         except SkippedError:
@@ -207,7 +210,7 @@ def open_writer(
         PathExistsError: a file is there and was not to be replaced.
     """
     run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
-    with filesystem_hint(account):
+    with filesystem_hint(account, target.filesystem):
         try:
             return Writer(run, target)
         except BaseException as error:
