@@ -134,6 +134,12 @@ def test_an_exception_discards(account: Account, files: Any, mode: str) -> None:
     assert files() == {"d/x": b"old"}
 
 
+@pytest.mark.parametrize("given", [{"chunk_size": "8MiB"}, {"chunk_size": True}, {"workers": 2.5}])
+def test_numbers_are_numbers(account: Account, given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="must be a whole number"):
+        adls.upload(b"abc", "x", account=account, **given)
+
+
 @pytest.mark.parametrize("mode", ["w", "wb"])
 def test_a_file_that_is_dropped_is_discarded(account: Account, files: Any, mode: str) -> None:
     file = adls.open("d/x", mode, account=account)

@@ -44,6 +44,9 @@ class UploadOptions:
         """
         if self.if_exists not in ("refuse", "overwrite", "skip"):
             raise OptionError("if_exists must be refuse, overwrite or skip.")
+        for name, value in (("workers", self.workers), ("chunk_size", self.chunk_size)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise OptionError(f"{name} must be a whole number, not {type(value).__name__}.")
         if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
             raise OptionError(f"--workers must be between 1 and {MOST_WORKERS}.")
         if self.chunk_size is not None:
