@@ -25,7 +25,9 @@ from azure.storage.filedatalake import DataLakeServiceClient
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service import calls
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer.source import MemoryReader, PieceBody
 from adls_magic.core.transfer.upload import (
     UploadJob,
@@ -355,6 +357,27 @@ def test_a_clock_that_is_off_is_told_by_how_much(lake, target, monkeypatch, minu
     monkeypatch.setattr(time, "time", theirs)
     with pytest.raises(errors.PermissionDeniedError, match=said):
         send(lake.account, b"abc", target)
+
+
+def test_a_line_that_dies_is_given_up_once(between: Between, target, tmp_path, monkeypatch):
+    """Not for the upload first, and then as long again for what it has left."""
+    (path := tmp_path / "source.bin").write_bytes(data_of(20 * CHUNK))
+    broken: list[str] = []
+
+    def fault(got: Forwarded) -> Fault | None:
+        if broken or "action=append" in got.target:
+            broken.append(got.target)
+            return Fault(before=True)
+        return None
+
+    between.faults = fault
+    policy = RetryPolicy(tries=5, first_wait=0.5, patience=1.0)
+    monkeypatch.setattr(calls, "RetryPolicy", lambda: policy)
+    began = time.monotonic()
+    with pytest.raises(errors.ConnectionFailedError, match="the connection broke"):
+        send(account_at(between.port), path, target, workers=1)
+    assert time.monotonic() - began < 1.0 + 2.0
+    assert sum("action=append" in seen for seen in broken) > 1
 
 
 def test_a_target_that_comes_into_being_meanwhile(between: Between, client, target, names_in):

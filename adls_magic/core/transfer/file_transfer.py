@@ -100,6 +100,10 @@ class FileTransfer(Transfer):
             with self._landing_lock:
                 self._landing.land(piece.position, piece.length, repeated=repeated)
 
+    @property
+    def _safe(self) -> int:
+        return self._landing.safe if self._landing is not None else 0
+
     def leave(self, client: Client | None = None) -> None:
         """After a stop or a failure: keep what a later run can use, remove the rest.
 

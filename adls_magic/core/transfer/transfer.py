@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 
+from adls_magic.core.errors import ConnectionFailedError
 from adls_magic.core.service.client import Client
 from adls_magic.core.transfer.outcome import Outcome
 from adls_magic.core.transfer.plan import Piece
@@ -137,6 +138,11 @@ class Transfer:
     def _landed(self, piece: Piece, *, repeated: bool) -> None:
         """Take note that a piece has arrived."""
 
+    @property
+    def _safe(self) -> int:
+        """Bytes that a later run need not send again, as far as the service has confirmed."""
+        return 0
+
     def _check_source(self) -> None:
         """Raise SourceError when the source changed since it was opened."""
 
@@ -189,7 +195,11 @@ class Transfer:
         self.outcome.size, self.outcome.etag, self.outcome.md5 = self._supply.size, etag, md5
 
     def _abandon(self) -> None:
-        if not self._stop.is_set():
+        # A line that was found dead for a minute and a half is not asked once more; the run
+        # tries for a moment when it ends.
+        if isinstance(self.outcome.error, ConnectionFailedError):
+            self.outcome.staged = self._safe
+        elif not self._stop.is_set():
             self.leave()
 
     @property
