@@ -17,7 +17,8 @@ from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.response import PathItem
-from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.lake import LocalLake
 
 from .conftest import KEY, QUICK, account_at

@@ -12,7 +12,8 @@ import pytest
 
 from adls_magic.core.errors import SourceError
 from adls_magic.core.service.file_sending import is_available, send_file
-from adls_magic.core.transfer.source import FileReader, MemoryReader, PieceBody
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import FileReader, MemoryReader
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="only where sendfile is used")
 DATA = random.Random(1).randbytes(3_000_000)

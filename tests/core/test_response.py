@@ -33,7 +33,8 @@ from adls_magic.core.service.response import (
 )
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.service.transport import Answer
-from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
 
 from .conftest import QUICK, account_at
 from .servers import GarbageServer, answer, error, script

@@ -17,16 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adls_magic.core.errors import AdlsError, SourceError, SourceNotFoundError
+from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.content_type import guess_type
-from adls_magic.core.transfer.source import (
-    BLOCK,
-    FileReader,
-    MemoryReader,
-    PieceBody,
-    md5_of,
-    open_reader,
-    stream_of,
-)
+from adls_magic.core.transfer.reader import BLOCK, FileReader, MemoryReader
+from adls_magic.core.transfer.source import md5_of, open_reader, stream_of
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="uses what Linux has")
 DATA = bytes(range(256)) * 4096  # 1 MiB

@@ -20,7 +20,8 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.secret import Secret
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.transport import Stopped
-from adls_magic.core.transfer.source import FileReader, MemoryReader, PieceBody
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import FileReader, MemoryReader
 
 from .conftest import KEY, QUICK, account_at
 from .servers import ConnectProxy, SilentServer, SocketServer, answer, error

@@ -28,7 +28,8 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service import calls
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.upload import (
     UploadJob,
     UploadOptions,
@@ -232,7 +233,8 @@ def test_no_piece_is_sent_twice(between: Between, target):
     appends = [line for line in between.lines if "append" in line]
     assert len(appends) == len(set(appends)) == 12
     assert sum(got.length for got in between.seen) == 12 * CHUNK
-    assert len(between.seen) <= 12 + 5  # look, create, flush, rename, and the length
+    # Look, create, flush, rename, and the length, which may be asked for under both names.
+    assert len(between.seen) <= 12 + 6
 
 
 def test_requests_are_counted_right(between: Between, target):

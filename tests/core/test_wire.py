@@ -21,7 +21,8 @@ from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, check_path
 from adls_magic.core.secret import Secret
 from adls_magic.core.service.client import Client
-from adls_magic.core.transfer.source import MemoryReader, PieceBody
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
 
 from .conftest import KEY, QUICK, account_at
 from .servers import ConnectProxy, RawServer, Received, answer, error

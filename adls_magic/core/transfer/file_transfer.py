@@ -11,7 +11,8 @@ from adls_magic.core.errors import AdlsError, ConflictError, IntegrityError, Sou
 from adls_magic.core.service.client import Client
 from adls_magic.core.transfer.landing import Landing
 from adls_magic.core.transfer.plan import Piece, plan_upload
-from adls_magic.core.transfer.source import Reader, Source, md5_of, open_reader
+from adls_magic.core.transfer.reader import Reader
+from adls_magic.core.transfer.source import Source, md5_of, open_reader
 from adls_magic.core.transfer.supply import FileSupply
 from adls_magic.core.transfer.target import Target
 from adls_magic.core.transfer.transfer import Count, Transfer

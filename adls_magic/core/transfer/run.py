@@ -19,12 +19,13 @@ from adls_magic.core.service.transport import Stopped
 from adls_magic.core.text import format_size
 from adls_magic.core.transfer.concurrency import MOST, Concurrency
 from adls_magic.core.transfer.content_type import guess_type
+from adls_magic.core.transfer.existing import Wish
 from adls_magic.core.transfer.job import UploadOptions, UploadResult
 from adls_magic.core.transfer.outcome import Outcome
 from adls_magic.core.transfer.plan import DEFAULT_CHUNK
 from adls_magic.core.transfer.pool import Pool, Transfer
 from adls_magic.core.transfer.progress import Counter, open_progress
-from adls_magic.core.transfer.target import Target, Wish
+from adls_magic.core.transfer.target import Target
 
 _STOP_PATIENCE = 0.3  # seconds that threads get to come back after Stop
 _CLEAN_UP_PATIENCE = 0.55  # seconds for removing, or making safe, what was left at the service

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.supply import StreamSupply
-from adls_magic.core.transfer.target import SkippedError, Target
+from adls_magic.core.transfer.target import Target
 from adls_magic.core.transfer.transfer import Count, Transfer
 
 

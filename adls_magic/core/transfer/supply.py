@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from adls_magic.core.transfer.plan import Piece, UploadPlan
-from adls_magic.core.transfer.source import MemoryReader, Reader
+from adls_magic.core.transfer.reader import MemoryReader, Reader
 
 
 class FileSupply:

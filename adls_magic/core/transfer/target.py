@@ -9,49 +9,21 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.response import PathProperties
 from adls_magic.core.service.transport import Body
-from adls_magic.core.text import format_age, format_size
+from adls_magic.core.transfer.existing import MARK, Wish, is_stale, judge
 from adls_magic.core.transfer.plan import UploadPlan
 
 Digest = Callable[[], str | None]  # base64 MD5 of the source, None when it is not wanted
 
-_MARK = "application/vnd.adls-magic.unfinished"
-_STALE = 60.0  # seconds after which another upload's unfinished, empty file may be taken over
 _LONGEST_NAME = 200  # characters of the target's name that go into the staged one
-
-
-class SkippedError(Exception):
-    """The target exists and existing files are to be left alone."""
-
-    def __init__(self, existing: PathProperties) -> None:
-        super().__init__()
-        self.existing = existing
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user wants of the target.
-
-    Attributes:
-        if_exists: "refuse", "overwrite" or "skip" an existing file.
-        in_place: write at the target itself.
-        content_type: stored with the file.
-        metadata: stored with the file.
-    """
-
-    if_exists: str = "refuse"
-    in_place: bool = False
-    content_type: str = "application/octet-stream"
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Target:
@@ -95,38 +67,12 @@ class Target:
             SkippedError: a file is there and is to be left alone.
         """
         found = self._client.find(self.remote)
-        if found is not None and _is_stale(found):
+        if found is not None and is_stale(found):
             self._client.delete(self.remote, if_match=found.etag)
             found = None
         self._existing = found
         if found is not None:
-            self._judge(found)
-
-    def _judge(self, found: PathProperties) -> None:
-        url = self._client.url(self.remote)
-        if _is_unfinished(found):
-            raise errors.ConflictError(
-                f"{url} is being written by another upload, or one was killed less than "
-                f"{_STALE:.0f} seconds ago: run it again in a minute.",
-                status=409,
-            )
-        if found.is_directory:
-            raise errors.ConflictError(
-                f"{url} is a directory: end it with / to put the file inside.", status=409
-            )
-        if found.lease_state == "leased":
-            raise errors.ConflictError(
-                f"{url} is leased: somebody is writing it. Wait, or end their lease.", status=412
-            )
-        if self._wish.if_exists == "skip":
-            raise SkippedError(found)
-        if self._wish.if_exists != "overwrite":
-            size, age = format_size(found.size), format_age(found.modified)
-            raise errors.PathExistsError(
-                f"{url} exists ({size}, changed {age}): add --overwrite to replace it.",
-                status=409,
-                code="PathAlreadyExists",
-            )
+            judge(found, self._wish, self._client.url(self.remote))
 
     # ------------------------------------------------------------------- direct
 
@@ -139,7 +85,7 @@ class Target:
         Raises:
             PathExistsError, ConflictError, SkippedError: as `look`.
         """
-        mark = f"{_MARK}; of={self._fingerprint}"
+        mark = f"{MARK}; of={self._fingerprint}"
         content_type = self._wish.content_type if body is None else mark
         if not self._create_new(content_type, mark):
             self.look()
@@ -394,7 +340,7 @@ class Target:
         self._unanswered = False
         if found is not None and found.size == 0 and not found.is_directory:
             # The staged name is ours alone; at the target, only our mark is.
-            mark = f"{_MARK}; of={self._fingerprint}"
+            mark = f"{MARK}; of={self._fingerprint}"
             self._is_ours = self.is_staged or found.content_type == mark
             self._etag = found.etag
 
@@ -405,14 +351,3 @@ class Target:
         )
         self._etag = flushed
         self._is_ours = False
-
-
-def _is_unfinished(found: PathProperties) -> bool:
-    """True for the empty file of a direct upload between its two requests."""
-    return found.size == 0 and (found.content_type or "").startswith(_MARK)
-
-
-def _is_stale(found: PathProperties) -> bool:
-    """True for an unfinished file whose upload must have been killed."""
-    age = datetime.datetime.now(datetime.UTC) - found.modified
-    return _is_unfinished(found) and age.total_seconds() > _STALE

@@ -14,11 +14,13 @@ from enum import Enum, auto
 
 from adls_magic.core.errors import ConnectionFailedError
 from adls_magic.core.service.client import Client
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.outcome import Outcome
 from adls_magic.core.transfer.plan import Piece
-from adls_magic.core.transfer.source import PieceBody, Reader
+from adls_magic.core.transfer.reader import Reader
 from adls_magic.core.transfer.supply import FileSupply, StreamSupply
-from adls_magic.core.transfer.target import SkippedError, Target
+from adls_magic.core.transfer.target import Target
 
 Count = Callable[[int], None]
 

@@ -12,12 +12,12 @@ from adls_magic.core.errors import UploadStopped
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.transfer.concurrency import MOST
+from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.file_transfer import FileTransfer
 from adls_magic.core.transfer.job import UploadJob, UploadOptions, UploadResult
 from adls_magic.core.transfer.plan import DEFAULT_CHUNK
 from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.source import open_reader, stream_of
-from adls_magic.core.transfer.target import SkippedError
 from adls_magic.core.transfer.writer import Writer
 
 __all__ = [

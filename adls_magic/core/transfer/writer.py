@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.job import UploadResult
 from adls_magic.core.transfer.plan import stream_chunk
 from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.stream_transfer import StreamTransfer
-from adls_magic.core.transfer.target import SkippedError
 
 
 class Writer:
