@@ -15,7 +15,7 @@ import adls_magic
 from adls_magic import options
 from adls_magic.core import errors
 from adls_magic.core.account import profiles
-from adls_magic.core.transfer import target
+from adls_magic.core.transfer import existing
 from adls_magic.lake import LocalLake
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -85,7 +85,7 @@ def test_keys_of_a_profile_are_named() -> None:
 
 
 def test_the_mark_of_an_unfinished_file_is_named() -> None:
-    assert f"`{target._MARK}`" in section("## What is guaranteed, and what is not")
+    assert f"`{existing.MARK}`" in section("## What is guaranteed, and what is not")
 
 
 def test_there_are_two_commands_of_one_line() -> None:

@@ -167,6 +167,9 @@ class CellStdout(io.TextIOBase):
         if sys.stdout is not self:
             yield
             return
+        with self._lock:
+            if self._descriptor is not None:
+                self._descriptor.drain()  # what was printed before is shown before
         stream = sys.stdout = _Passing(self._outside, self._write_outside)
         try:
             yield
