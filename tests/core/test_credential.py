@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import email.utils
 import hmac
 import json
 import threading
@@ -71,7 +70,7 @@ def test_authorization(case: dict, monkeypatch: pytest.MonkeyPatch):
     headers = dict(case["headers"])
     if "x-ms-date" in headers:
         date = headers.pop("x-ms-date")
-        monkeypatch.setattr(email.utils, "formatdate", lambda **given: date)
+        monkeypatch.setattr("adls_magic.core.service.credential.http_date", lambda: date)
         target = target_of(case["url"])
         sent = SharedKey(case["account"], case["key"]).apply(case["method"], target, headers)
         assert sent == target

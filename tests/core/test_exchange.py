@@ -50,10 +50,7 @@ def piece(data: bytes) -> PieceBody:
 
 def test_each_try_is_signed_anew(serve, monkeypatch: pytest.MonkeyPatch):
     clock = iter(range(1_800_000_000, 1_800_009_000, 600))
-    monkeypatch.setattr(
-        "adls_magic.core.service.credential.email.utils.formatdate",
-        lambda **given: str(next(clock)),
-    )
+    monkeypatch.setattr("adls_magic.core.service.credential.http_date", lambda: str(next(clock)))
     server = serve(script(error(500, "InternalError"), error(503, "ServerBusy"), Drop, CREATED))
     with Client(account_at(server.port), policy=QUICK) as client:
         assert client.create(X) == '"1"'

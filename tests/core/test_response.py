@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.cures import CLASSES, CURES
 from adls_magic.core.service.response import (
@@ -32,7 +33,6 @@ from adls_magic.core.service.response import (
     properties_of,
 )
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.service.transport import Answer
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import MemoryReader
 

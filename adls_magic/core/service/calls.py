@@ -8,11 +8,12 @@ from typing import Self
 
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, display_url, quote_path
+from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.credential import authorization
 from adls_magic.core.service.exchange import Exchange, Request, Traffic
 from adls_magic.core.service.response import continuation_of, error_of, quote_value
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.service.transport import Answer, Body, Transport
+from adls_magic.core.service.transport import Body, Transport
 
 MOST_PAGES = 1_000_000  # ends a listing whose server hands out tokens for ever
 
@@ -78,7 +79,7 @@ class Calls:
         for _ in range(MOST_PAGES):
             page = f"continuation={quote_value(token)}&{query}" if token else query
             answer, _ = self.call("GET", remote, page)
-            self.check(answer, (200,), doing)
+            self.check(answer, (200,), doing, None)
             yield answer
             token = continuation_of(answer)
             if token is None:
@@ -102,11 +103,16 @@ class Calls:
             target += f"?{query}"
         return self._exchange.call(Request(method, target, headers or {}, body))
 
-    @staticmethod
-    def check(answer: Answer, expected: tuple[int, ...], doing: str) -> None:
-        """Raise the error that fits, unless the status is an expected one."""
+    def check(
+        self, answer: Answer, expected: tuple[int, ...], doing: str, remote: RemotePath | None
+    ) -> None:
+        """Raise the error that fits, unless the status is an expected one.
+
+        `doing` tells of what was tried, `remote` (None: nothing) on what.
+        """
         if answer.status not in expected:
-            raise error_of(answer, doing)
+            where = f" {self.url(remote)}" if remote is not None else ""
+            raise error_of(answer, doing + where)
 
 
 def _path_of(endpoint: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath, quote_path
+from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.calls import MOST_PAGES, Calls
 from adls_magic.core.service.response import (
     PathItem,
@@ -25,7 +26,7 @@ from adls_magic.core.service.response import (
     properties_of,
     quote_value,
 )
-from adls_magic.core.service.transport import Answer, Body
+from adls_magic.core.service.transport import Body
 
 
 class Client(Calls):
@@ -70,7 +71,7 @@ class Client(Calls):
             found = self.find(remote)
             if found is not None and _is_own_create(found, answer, since, content_type):
                 return found.etag
-        self.check(answer, (201,), f"create {self.url(remote)}")
+        self.check(answer, (201,), "create", remote)
         return str(answer.headers.get("ETag") or "")
 
     def append(
@@ -101,7 +102,7 @@ class Client(Calls):
             }
         )
         answer, _ = self.call("PATCH", remote, query, headers, body)
-        self.check(answer, (202,), f"append to {self.url(remote)}")
+        self.check(answer, (202,), "append to", remote)
         return answer.headers.get("ETag")
 
     def flush(
@@ -140,7 +141,7 @@ class Client(Calls):
             found = self.find(remote)
             if found is not None and found.size == position and found.etag != if_match:
                 return found.etag
-        self.check(answer, (200,), f"flush {self.url(remote)}")
+        self.check(answer, (200,), "flush", remote)
         return str(answer.headers.get("ETag") or "")
 
     def find(self, remote: RemotePath) -> PathProperties | None:
@@ -154,13 +155,13 @@ class Client(Calls):
         answer, _ = self.call("HEAD", remote, "")
         if answer.status == 404 and error_code(answer) != "FilesystemNotFound":
             return None
-        self.check(answer, (200,), f"look at {self.url(remote)}")
+        self.check(answer, (200,), "look at", remote)
         return properties_of(answer)
 
     def _root(self, remote: RemotePath) -> PathProperties:
         """The root is no path of its own: it is there when its filesystem is."""
         answer, _ = self.call("HEAD", remote, "resource=filesystem")
-        self.check(answer, (200,), f"look at {self.url(remote)}")
+        self.check(answer, (200,), "look at", remote)
         found = properties_of(answer)
         return PathProperties(0, True, found.modified, found.etag)
 
@@ -218,7 +219,7 @@ class Client(Calls):
         answer, _ = self.call("GET", remote, "", headers)
         if answer.status == 416:
             return b""
-        self.check(answer, (200, 206), f"read {self.url(remote)}")
+        self.check(answer, (200, 206), "read", remote)
         # A server that ignores ranges sends everything.
         return answer.body if answer.status == 206 else answer.body[start:end]
 
@@ -237,7 +238,7 @@ class Client(Calls):
             answer, lost = self.call("DELETE", remote, more + query, headers)
             if lost and answer.status == 404:
                 return
-            self.check(answer, (200, 202), f"delete {self.url(remote)}")
+            self.check(answer, (200, 202), "delete", remote)
             token = continuation_of(answer)
             if token is None:
                 return
@@ -278,7 +279,7 @@ class Client(Calls):
             found = self.find(target)
             if found is not None and found.etag == source_etag:
                 return
-        self.check(answer, (201,), f"rename {self.url(source)} to {self.url(target)}")
+        self.check(answer, (201,), f"rename {source.path} to", target)
 
     # -------------------------------------------------------------- filesystems
 
@@ -290,14 +291,14 @@ class Client(Calls):
         """
         remote = RemotePath(name, "")
         answer, _ = self.call("PUT", remote, "resource=filesystem")
-        self.check(answer, (201,), f"create the filesystem {name}")
+        self.check(answer, (201,), f"create the filesystem {name}", None)
 
     def filesystem_exists(self, name: str) -> bool:
         """Ask whether a filesystem exists."""
         answer, _ = self.call("HEAD", RemotePath(name, ""), "resource=filesystem")
         if answer.status == 404:
             return False
-        self.check(answer, (200,), f"look at the filesystem {name}")
+        self.check(answer, (200,), f"look at the filesystem {name}", None)
         return True
 
     def list_filesystems(self) -> Iterator[str]:

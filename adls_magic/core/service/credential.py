@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import datetime
 import email.utils
+import functools
 import hmac
 import threading
 import time
@@ -71,8 +72,19 @@ def string_to_sign(method: str, target: str, headers: Mapping[str, str], account
     return "\n".join(lines + _query_lines(query))
 
 
+@functools.lru_cache(maxsize=256)
 def _collation(name: str) -> tuple[str, str]:
     return name.replace("-", ""), name
+
+
+def http_date() -> str:
+    """Return the present time as headers write it."""
+    return _formatted(int(time.time()))
+
+
+@functools.lru_cache(maxsize=4)
+def _formatted(second: int) -> str:
+    return email.utils.formatdate(second, usegmt=True)
 
 
 def _query_lines(query: str) -> list[str]:
@@ -135,7 +147,7 @@ class SharedKey(Authorization):
 
     def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
         """Sign; the date is set here, so that each try carries its own."""
-        headers["x-ms-date"] = email.utils.formatdate(usegmt=True)
+        headers["x-ms-date"] = http_date()
         text = string_to_sign(method, target, headers, self._account)
         signature = base64.b64encode(self._digest(text.encode())).decode()
         headers["Authorization"] = f"SharedKey {self._account}:{signature}"
@@ -153,7 +165,7 @@ class Sas(Authorization):
 
     def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
         """Append the token to the query."""
-        headers["x-ms-date"] = email.utils.formatdate(usegmt=True)
+        headers["x-ms-date"] = http_date()
         if self._expiry is not None and self._expiry < time.time():
             when = datetime.datetime.fromtimestamp(self._expiry, datetime.UTC)
             raise CredentialError(
@@ -196,7 +208,7 @@ class Bearer(Authorization):
 
     def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
         """Add a token that is good for some minutes more."""
-        headers["x-ms-date"] = email.utils.formatdate(usegmt=True)
+        headers["x-ms-date"] = http_date()
         headers["Authorization"] = f"Bearer {self._current()}"
         return target
 

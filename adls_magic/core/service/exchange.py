@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 
 from adls_magic.core import errors
 from adls_magic.core.secret import redact
+from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.credential import Authorization
 from adls_magic.core.service.response import error_code
 from adls_magic.core.service.retry import RetryPolicy, is_retryable, is_throttling, retry_after
-from adls_magic.core.service.transport import Answer, Body, Stopped, Transport, TransportError
+from adls_magic.core.service.transport import Body, Stopped, Transport, TransportError
 
 # Old enough for every region and cloud, new enough for 4,000 MiB appends and flush=true on them.
 # https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services
@@ -84,6 +85,8 @@ class Exchange:
             outcome = self._try(request, failures)
             failures += 1
             if isinstance(outcome, Answer):
+                if outcome.status < 400:
+                    return outcome, lost
                 if outcome.status == 401 and not renewed and self._authorization.renew():
                     renewed = True
                     continue

@@ -1,19 +1,28 @@
 """Bytes of a file straight from the system's cache into a plain socket, without a copy of ours.
 
-Only where there is no TLS, which must see the bytes. A file that shrinks meanwhile ends the
-sending; it is never a signal, as it would be for a mapped file.
+Only where there is no TLS, which must see the bytes. Large parts are mapped and handed to the
+system as they lie; only the system touches them, so a file that shrinks meanwhile is an error
+(EFAULT) there, and never the signal that ends a process which reads a mapped file itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import mmap
 import os
 import select
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 _AT_ONCE = 1024 * 1024  # bytes a call; between two, progress is counted and Stop takes effect
+# Mapped windows pay from some MiB on, and what is mapped counts as memory of the process while
+# it is: so there are only a few, and who finds none free sends in the other way.
+_WINDOW = 4 * 1024 * 1024  # bytes
+_SMALLEST_WINDOW = 1024 * 1024  # bytes
+_windows = threading.BoundedSemaphore(8)
 # What systems say whose files or sockets cannot do it.
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ESPIPE}
 
@@ -43,22 +52,70 @@ def send_file(
         OSError: the connection broke.
     """
     left = length
-    while left:
-        try:
-            count = os.sendfile(sock.fileno(), descriptor, position, min(left, _AT_ONCE))
-        except BlockingIOError:
-            _wait_until_writable(sock)
-            continue
-        except OSError as error:
-            if left == length and error.errno in _UNSUPPORTED:
-                return 0
-            raise
-        if count == 0:
-            break
+    is_over = False
+    while left and not is_over:
+        with _mapped(descriptor, position, left) as window:
+            if window is not None:
+                count = _send_window(sock, window, sent)
+                is_over = count < len(window)
+            else:
+                count = _send_part(sock, descriptor, position, left, is_first=left == length)
+                is_over = count == 0
+                sent(count)
         position += count
         left -= count
-        sent(count)
     return length - left
+
+
+@contextlib.contextmanager
+def _mapped(descriptor: int, position: int, left: int) -> Iterator[memoryview | None]:
+    """Map the next part of a file; None when it is small, too many are mapped, or it cannot be."""
+    start = position - position % mmap.ALLOCATIONGRANULARITY
+    length = min(_WINDOW, position + left - start)
+    if left < _SMALLEST_WINDOW or not _windows.acquire(blocking=False):
+        yield None
+        return
+    try:
+        try:
+            mapping = mmap.mmap(descriptor, length, prot=mmap.PROT_READ, offset=start)
+        except (OSError, ValueError):  # no mapping of this kind of file; it has become shorter
+            yield None
+            return
+        with mapping, memoryview(mapping) as whole, whole[position - start :] as window:
+            yield window
+    finally:
+        _windows.release()
+
+
+def _send_window(sock: socket.socket, window: memoryview, sent: Callable[[int], None]) -> int:
+    """Send what is mapped; return the number of bytes, fewer when the file has become shorter."""
+    count = 0
+    while count < len(window):
+        try:
+            with window[count:] as rest:
+                step = sock.send(rest)
+        except OSError as error:
+            if error.errno == errno.EFAULT:
+                break
+            raise
+        count += step
+        sent(step)
+    return count
+
+
+def _send_part(
+    sock: socket.socket, descriptor: int, position: int, left: int, *, is_first: bool
+) -> int:
+    """Send what fits and return the number of bytes: 0 at the file's end, or when none can be."""
+    while True:
+        try:
+            return os.sendfile(sock.fileno(), descriptor, position, min(left, _AT_ONCE))
+        except BlockingIOError:
+            _wait_until_writable(sock)
+        except OSError as error:
+            if is_first and error.errno in _UNSUPPORTED:
+                return 0
+            raise
 
 
 def _wait_until_writable(sock: socket.socket) -> None:

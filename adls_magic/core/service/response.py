@@ -16,8 +16,8 @@ from typing import Any
 
 from adls_magic.core import errors
 from adls_magic.core.secret import redact
+from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.cures import CLASSES, CURES, STATUS_CURES
-from adls_magic.core.service.transport import Answer
 
 _CLOCK_TOLERANCE = 300.0  # seconds; the service refuses beyond 900, clocks rarely differ by 300
 _NO_REASON = "the answer gave no reason: is this the dfs endpoint of a storage account?"

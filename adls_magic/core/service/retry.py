@@ -11,7 +11,7 @@ import random
 import time
 from dataclasses import dataclass
 
-from adls_magic.core.service.transport import Headers
+from adls_magic.core.service.answer import Headers
 
 # Any status of 500 and above but 501 (not implemented) and 505 (HTTP version) may pass.
 _RETRYABLE = frozenset({408, 429})

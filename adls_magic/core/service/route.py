@@ -29,11 +29,11 @@ class Route:
     @classmethod
     def of(cls, origin: str, host: str) -> Route:
         """Resolve the way to `origin` (scheme, host and port)."""
-        import requests
-
         if is_loopback(host):
             # A proxy could not reach this machine's loopback, and must not see the key.
             return cls(_tls_context(True) if origin.startswith("https") else None, True, {}, None)
+        import requests
+
         session = requests.Session()
         settings = session.merge_environment_settings(origin, {}, None, None, None)
         proxy = requests.utils.select_proxy(origin, settings["proxies"])

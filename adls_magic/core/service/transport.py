@@ -3,7 +3,7 @@
 One `Transport` serves all threads of a client; every thread keeps its own connection, so that
 nothing is locked while bytes move. Requests go out as one head made here, exactly as it was
 signed, followed by the body's blocks: a line lives as long as it moves, since the time-out
-counts for each block. Answers are read by `http.client`. Proxies, certificates and the
+counts for each block. Proxies, certificates and the
 environment's say in them are resolved once, by `requests`; where a proxy is in the way,
 `requests` carries the traffic.
 """
@@ -18,10 +18,10 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from adls_magic.core.errors import AdlsError, OptionError
+from adls_magic.core.service.answer import Answer, read_answer
 from adls_magic.core.service.route import Route
 
 CONNECT_TIMEOUT = 10.0  # seconds for TCP and TLS each
@@ -39,22 +39,6 @@ class Body(Protocol):
 
     def send_plain(self, sock: socket.socket, is_over: Callable[[], bool]) -> bool:
         """Send all of it without TLS in a way of its own; False when it has none."""
-
-
-class Headers(Protocol):
-    """Headers of an answer, found without regard to case."""
-
-    def get(self, name: str, /) -> str | None:
-        """Return a header's value, None when it is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of the service, read to its end."""
-
-    status: int
-    headers: Headers
-    body: bytes
 
 
 class TransportError(Exception):
@@ -187,13 +171,8 @@ class Transport:
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # The service may have refused before the body's end: its answer says why.
             cut_short = True
-        response = http.client.HTTPResponse(sock, method=method)
-        try:
-            response.begin()
-            answer = Answer(response.status, response.headers, response.read())
-        finally:
-            response.close()
-        if cut_short or response.will_close:
+        answer, used_up = read_answer(sock, method)
+        if cut_short or used_up:
             self._drop()
         return answer
 

@@ -77,9 +77,10 @@ class Pool:
         self._closing = False
         self.lock = threading.Lock()
         self._work = threading.Condition(self.lock)  # for workers: a task may be there
-        # For the caller: something has ended. No Condition, since an interrupt inside the wait
-        # of one can leave its lock in the wrong hands.
+        # For the caller: what it waits for has come about. No Condition, since an interrupt
+        # inside the wait of one can leave its lock in the wrong hands.
         self._change: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_over: Callable[[], bool] = lambda: False
 
     @property
     def running(self) -> int:
@@ -101,10 +102,12 @@ class Pool:
     def run_until(self, is_over: Callable[[], bool]) -> None:
         """Wait until `is_over` (asked under the lock); adapt and draw meanwhile."""
         drawn = 0.0
+        self._is_over = is_over
         while True:
             now = time.monotonic()
             with self.lock:
                 if is_over():
+                    self._is_over = lambda: False
                     return
                 self._concurrency.observe(self._sample(now))
                 self._engage()
@@ -188,7 +191,9 @@ class Pool:
                 transfer.settle(error)
                 if transfer not in self._ready:
                     self._ready.appendleft(transfer)
-                self._change.put(None)
+                # Waking the caller's thread for nothing would cost as much as a small request.
+                if self._is_over():
+                    self._change.put(None)
 
     def _take(self) -> tuple[Transfer, Callable[[], None]] | None:
         if self._running >= self._concurrency.limit:

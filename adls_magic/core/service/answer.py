@@ -1,0 +1,145 @@
+"""Reads one answer from a connection.
+
+What the service answers is read here by taking its lines apart: `http.client`, which parses
+headers as those of a mail, takes longer for that than the rest of a small request together.
+Whatever is out of the ordinary is left to `http.client`, from its first byte.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+_LARGEST_HEAD = 64 * 1024  # bytes
+_AT_ONCE = 256 * 1024  # bytes of a body read by one call
+
+
+class Headers(Protocol):
+    """Headers of an answer, found without regard to case."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return a header's value, None when it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the service, read to its end."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Fields:
+    """Headers by their names in lower case."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def get(self, name: str, /) -> str | None:
+        """Return a header's value, None when it is not there."""
+        return self._values.get(name.lower())
+
+
+def read_answer(sock: socket.socket, method: str) -> tuple[Answer, bool]:
+    """Return the answer to a request, and whether its connection is used up.
+
+    Raises:
+        OSError: the connection broke or nothing came in time.
+        http.client.HTTPException: the answer is none, or ends too soon.
+    """
+    data = _read_head(sock)
+    head, _, rest = data.partition(b"\r\n\r\n")
+    values = _plain_fields(head) if len(head) < len(data) else None
+    if values is None:
+        return _read_by_library(data, sock, method)
+    status = int(head[9:12])
+    length = 0 if method == "HEAD" or status in (204, 304) else int(values["content-length"])
+    body = rest if len(rest) >= length else _read_body(sock, rest, length)
+    # More than the answer is there: what follows could be taken for the next one's.
+    used_up = len(body) > length or values.get("connection", "").lower() == "close"
+    return Answer(status, Fields(values), body[:length]), used_up
+
+
+def _read_head(sock: socket.socket) -> bytes:
+    """Return what has come once it holds all headers, or tells that it never will."""
+    data = sock.recv(_LARGEST_HEAD)
+    if not data:
+        raise http.client.RemoteDisconnected("Remote end closed connection without response")
+    while b"\r\n\r\n" not in data and b"\n\n" not in data and len(data) < _LARGEST_HEAD:
+        more = sock.recv(_LARGEST_HEAD)
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _plain_fields(head: bytes) -> dict[str, str] | None:
+    """Return the headers of an answer whose end is told by its Content-Length, else None."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    # Above 199: those below are followed by the answer proper.
+    if not (first.startswith("HTTP/1.1 ") and first[9:12].isdecimal() and first[9] in "2345"):
+        return None
+    values: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        name = name.lower()
+        if not colon or not name.replace("-", "").isalnum() or name in values:
+            return None
+        values[name] = value.strip()
+    length = values.get("content-length", "0" if first[9:12] in ("204", "304") else "")
+    if "transfer-encoding" in values or not (length.isascii() and length.isdecimal()):
+        return None
+    return values
+
+
+def _read_body(sock: socket.socket, begun: bytes, length: int) -> bytes:
+    parts = [begun]
+    left = length - len(begun)
+    while left:
+        part = sock.recv(min(left, _AT_ONCE))
+        if not part:
+            raise http.client.IncompleteRead(b"".join(parts), left)
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+class _Replayed(io.RawIOBase):
+    """A connection, begun with what was read from it already."""
+
+    def __init__(self, seen: bytes, sock: socket.socket) -> None:
+        self._seen = seen
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._seen:
+            return self._sock.recv_into(buffer)
+        count = min(len(buffer), len(self._seen))
+        buffer[:count] = self._seen[:count]
+        self._seen = self._seen[count:]
+        return count
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Be opened for reading, as `http.client` asks of a socket."""
+        return io.BufferedReader(self)
+
+
+def _read_by_library(data: bytes, sock: socket.socket, method: str) -> tuple[Answer, bool]:
+    source: Any = _Replayed(data, sock)
+    response = http.client.HTTPResponse(source, method=method)
+    try:
+        response.begin()
+        answer = Answer(response.status, response.headers, response.read())
+    finally:
+        response.close()
+    return answer, response.will_close
