@@ -96,6 +96,8 @@ class ListArguments(argparse.Namespace):
     path: str = ""
     recursive: bool = False
     long: bool = False
+    partials: bool = False
+    remove: bool = False
     profile: str | None = None
 
 
@@ -147,7 +149,10 @@ def read_config(words: Sequence[str], front: Front) -> ConfigArguments:
 
 def read_list(words: Sequence[str], front: Front) -> ListArguments:
     """Return a parsed `ls`, or raise UsageError or HelpWanted."""
-    return parser(LS, front).read(words, ListArguments())
+    options = parser(LS, front).read(words, ListArguments())
+    if options.remove and not options.partials:
+        raise UsageError("--remove goes with --partials: it deletes unfinished uploads only")
+    return options
 
 
 def read_lake(words: Sequence[str]) -> LakeArguments:

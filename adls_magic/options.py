@@ -253,24 +253,44 @@ No option takes a secret: the shell would keep it in its history.
     ),
 )
 
+_PARTIALS = """
+With --partials, what uploads that were killed or broke off have left in a directory, or for
+one target: where it was to appear, how much is safe, when it was last touched. The same
+upload goes on with it, or takes its place, when it is run again; nothing tells here which
+source it came from. --remove deletes what nobody has touched for a day, and keeps the rest.
+"""
+
 LS = Command(
     "ls",
-    notebook="""\
+    notebook=f"""\
 List a directory of the lake: name, size, when it was modified.
 
     %adls_ls 2026/11
     %adls_ls -r -l abfss://raw/2026
-""",
-    terminal="""\
+    %adls_ls --partials -r
+{_PARTIALS}""",
+    terminal=f"""\
 List a directory of the lake: name, size, when it was modified.
 
     adls-magic ls 2026/11
     adls-magic ls -r -l abfss://raw/2026
-""",
+    adls-magic ls --partials -r
+{_PARTIALS}""",
     shared=(
         argument("path", metavar="PATH", nargs="?", default="", help="the root by default"),
         argument("-r", "--recursive", action="store_true", help="with everything below"),
-        argument("-l", "--long", action="store_true", help="exact sizes and times, and the ETag"),
+        argument(
+            "-l",
+            "--long",
+            action="store_true",
+            help="exact sizes and times, the ETag, and a note at unfinished uploads",
+        ),
+        argument("--partials", action="store_true", help="only what unfinished uploads have left"),
+        argument(
+            "--remove",
+            action="store_true",
+            help="with --partials: delete those that nobody has touched for a day",
+        ),
         argument("--profile", metavar="NAME", help="account from that profile, for this line only"),
     ),
 )

@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING
 
 from adls_magic.arguments import ListArguments
 from adls_magic.commands import Defaults, locate
-from adls_magic.core.text import count, format_size, table
+from adls_magic.core.text import count, format_size, printable, table
 
 if TYPE_CHECKING:
     from adls_magic.core.account.address import RemotePath
     from adls_magic.core.service.client import Client
     from adls_magic.core.service.response import PathItem
 
+_NOTE = "unfinished upload"
+
 
 def list_text(arguments: ListArguments, defaults: Defaults) -> str:
-    """Return the table of a directory's entries, or of one file.
+    """Return the table of a directory's entries, or of one file; or of what is unfinished there.
 
     Raises:
         PathNotFoundError: there is nothing at PATH.
     """
+    if arguments.partials:
+        from adls_magic.commands.partials import partials_text
+
+        return partials_text(arguments, defaults)
     from adls_magic.core.service.client import Client
     from adls_magic.core.service.filesystem_hint import filesystem_hint
 
@@ -32,17 +38,24 @@ def list_text(arguments: ListArguments, defaults: Defaults) -> str:
         place = client.url(replace(remote, is_directory=is_directory))
     if not items:
         return f"{place} is empty"
+    heading: tuple[str, ...] = ("name", "size", "modified")
     rows = [_row(item, base, long=arguments.long) for item in items]
-    heading = (
-        ("name", "size", "modified (UTC)", "etag")
-        if arguments.long
-        else (
-            "name",
-            "size",
-            "modified",
-        )
-    )
+    if arguments.long:
+        heading = ("name", "size", "modified (UTC)", "etag")
+        heading, rows = _noted(heading, rows, items)
     return f"{table([heading, *rows], right=(1,))}\n{_total(items, place)}"
+
+
+def _noted(
+    heading: tuple[str, ...], rows: list[tuple[str, ...]], items: Sequence[PathItem]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Add a column that marks staged files, when there are any."""
+    from adls_magic.core.transfer.partials import target_of
+
+    notes = [_NOTE if target_of(item.name) and not item.is_directory else "" for item in items]
+    if not any(notes):
+        return heading, rows
+    return (*heading, "note"), [(*row, note) for row, note in zip(rows, notes, strict=True)]
 
 
 def _entries(client: Client, remote: RemotePath, recursive: bool) -> tuple[list[PathItem], str]:
@@ -61,17 +74,12 @@ def _entries(client: Client, remote: RemotePath, recursive: bool) -> tuple[list[
 
 def _row(item: PathItem, base: str, *, long: bool) -> tuple[str, ...]:
     name = item.name[len(base) :].lstrip("/") if base else item.name
-    name = f"{_printable(name)}{'/' if item.is_directory else ''}"
+    name = f"{printable(name)}{'/' if item.is_directory else ''}"
     if long:
         size = "-" if item.is_directory else str(item.size)
         return name, size, f"{item.modified:%Y-%m-%d %H:%M:%S}", item.etag
     size = "" if item.is_directory else format_size(item.size)
     return name, size, f"{item.modified.astimezone():%Y-%m-%d %H:%M}"
-
-
-def _printable(name: str) -> str:
-    """Return a name without control characters, which could rewrite the terminal's screen."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _total(items: Sequence[PathItem], place: str) -> str:

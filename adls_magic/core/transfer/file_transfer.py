@@ -17,6 +17,9 @@ from adls_magic.core.transfer.supply import FileSupply
 from adls_magic.core.transfer.target import Target
 from adls_magic.core.transfer.transfer import Count, Transfer
 
+_MOST_REWINDS = 6
+_FIRST_PAUSE = 0.25  # seconds before the second rewind; doubles with each
+
 
 class FileTransfer(Transfer):
     """An upload of a path or of bytes: length known, readable at any position.
@@ -50,6 +53,7 @@ class FileTransfer(Transfer):
         self._landing: Landing | None = None
         self._landing_lock = threading.Lock()
         self._is_checkpointing = False
+        self._rewinds = 0
 
     def _can_open(self) -> bool:
         return True
@@ -95,6 +99,26 @@ class FileTransfer(Transfer):
                 self._landing.save(position)
         finally:
             self._is_checkpointing = False
+
+    def _can_mend(self, error: BaseException) -> bool:
+        is_torn = isinstance(error, AdlsError) and error.code == "InvalidFlushPosition"
+        return is_torn and self._rewinds < _MOST_REWINDS
+
+    def _rewind(self) -> None:
+        """Send again what was not flushed, after a flush was refused: the pieces do not add up.
+
+        Another run that this one took over from may still be sending for a moment: so each time
+        there is a longer pause before.
+        """
+        self._rewinds += 1
+        if self._rewinds > 1:
+            self._stop.wait(_FIRST_PAUSE * 2 ** (self._rewinds - 2))
+        position = self._target.rewind()
+        assert isinstance(self._supply, FileSupply)  # noqa: S101
+        self._count(-self._supply.rewind_to(position))
+        if self._landing is not None:
+            with self._landing_lock:
+                self._landing.rewind(position, time.monotonic())
 
     def _landed(self, piece: Piece, *, repeated: bool) -> None:
         if self._landing is not None:

@@ -2,6 +2,8 @@
 
 A checkpoint is a flush of the gapless front on the staged file. After a kill or a dead line the
 service itself then knows how far the upload was.
+
+The two distances are looked up at every use.
 """
 
 from __future__ import annotations
@@ -50,6 +52,16 @@ class Landing:
         """Return the position of the checkpoint that begins now; none is due until it ends."""
         self._since = now
         return self.front
+
+    def rewind(self, position: int, now: float) -> None:
+        """Begin again at `position`: all that arrived behind it is to be sent once more.
+
+        The next checkpoint is put off, since more of what made that necessary may be on its way.
+        """
+        self._repeated_until = max(self._repeated_until, self.front, position + 1)
+        self.front = self.safe = position
+        self._beyond.clear()
+        self._since = now
 
     def save(self, position: int) -> None:
         """Take note that a checkpoint has made everything up to `position` safe."""

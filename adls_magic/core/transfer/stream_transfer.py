@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+import time
 from collections.abc import Callable
 
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.supply import StreamSupply
 from adls_magic.core.transfer.target import Target
 from adls_magic.core.transfer.transfer import Count, Transfer
+
+# Appends leave no trace at the service until they are flushed: a staged file that takes them for
+# days must not look as if nobody had touched it.
+TOUCH_SECONDS = 3600.0
 
 
 class StreamTransfer(Transfer):
@@ -33,6 +39,7 @@ class StreamTransfer(Transfer):
         self.supply = StreamSupply()
         self._supply = self.supply
         self._digest = digest
+        self._touched = time.monotonic()
 
     def end(self) -> None:
         """Tell that the producer has put its last piece. The caller holds the pool's lock."""
@@ -55,6 +62,15 @@ class StreamTransfer(Transfer):
             self._put_single(self.supply.take())
         else:
             self._target.open()
+            self._touched = time.monotonic()
+
+    def _due_checkpoint(self) -> Callable[[], None] | None:
+        now = time.monotonic()
+        if now - self._touched < TOUCH_SECONDS or not self._target.is_staged:
+            return None
+        self._touched = now
+        # Flushes nothing: no try that was given up can land below it.
+        return functools.partial(self._target.checkpoint, 0)
 
     def _md5(self) -> str | None:
         return self._digest() if self._digest is not None else None

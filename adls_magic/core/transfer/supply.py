@@ -28,6 +28,19 @@ class FileSupply:
         """Leave out the pieces before `position`, which is on the grid: they have arrived."""
         self._next = self._plan.index_at(position) or 0
 
+    def rewind_to(self, position: int) -> int:
+        """Hand out again all pieces from `position` on; return how many bytes that are.
+
+        Raises:
+            ValueError: `position` is not on the grid, or beyond what was handed out.
+        """
+        index = self._plan.index_at(position)
+        if index is None or index > self._next:
+            raise ValueError(position)
+        reached = min(self.size, self._next * self._plan.chunk_size)
+        self._next = index
+        return reached - position
+
     def take(self) -> tuple[Reader, Piece] | None:
         """Return the next piece and the reader that it reads from (at the piece's position)."""
         if self._next >= self._plan.count:

@@ -19,11 +19,12 @@ from adls_magic.core.service.client import Client
 from adls_magic.core.service.response import PathProperties
 from adls_magic.core.service.transport import Body
 from adls_magic.core.transfer.existing import MARK, Wish, is_stale, judge
+from adls_magic.core.transfer.partials import staged_name
 from adls_magic.core.transfer.plan import UploadPlan
 
 Digest = Callable[[], str | None]  # base64 MD5 of the source, None when it is not wanted
 
-_LONGEST_NAME = 200  # characters of the target's name that go into the staged one
+_TAKE_OVERS = 10  # tries to flush before a run that lives does so once more
 
 
 class Target:
@@ -45,6 +46,7 @@ class Target:
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
         self._unanswered = False  # a create that must not find anything has no answer yet
+        self._is_inherited = False  # an earlier run was at this very file, or at its name
 
     def identify(self, source: str) -> None:
         """Tell what is to be written: a text that differs when the bytes may differ.
@@ -52,8 +54,9 @@ class Target:
         What a run leaves behind carries a fingerprint of it, and of all that is stored with the
         file, so that only the very same upload goes on with it.
         """
-        wish = self._wish
-        parts = [self._client.url(self.remote), source, wish.content_type]
+        wish, remote = self._wish, self.remote
+        # Not the endpoint: the same file may be reached by another one next time.
+        parts = [f"{remote.filesystem}/{remote.path}", source, wish.content_type]
         parts += [f"{name}={value}" for name, value in sorted(wish.metadata.items())]
         text = "|".join(parts).encode("utf-8", "surrogatepass")
         self._fingerprint = hashlib.sha256(text).hexdigest()[:16]
@@ -90,10 +93,20 @@ class Target:
         if not self._create_new(content_type, mark):
             self.look()
             # A stale stub that `look` removed leaves the name free.
+            self._is_inherited = True
             if self._existing is not None or not self._create_new(content_type, mark):
                 return None
         self._is_ours = True
-        self._etag = self._fill(body, content_md5)
+        try:
+            self._etag = self._fill(body, content_md5)
+        except errors.PathNotFoundError as error:
+            raise errors.ConflictError(
+                f"{self._client.url(self.remote)} was removed by somebody else while it was "
+                "written: run it again.",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from None
         self._is_ours = False
         return self._etag
 
@@ -116,6 +129,7 @@ class Target:
             if stub is None or stub.size > 0 or stub.content_type != mark:
                 return False
             self._etag = stub.etag
+            self._is_inherited = True
         return True
 
     def _fill(self, body: Body | None, digest: Digest) -> str:
@@ -123,7 +137,9 @@ class Target:
         content_md5 = digest()
         if body is None:
             return self._etag if content_md5 is None else self._flush(0, content_md5)
-        if content_md5 is None:
+        # A straggler of a run that was here before could flush as well, and an append cannot be
+        # conditional: then the flush must be.
+        if content_md5 is None and not self._is_inherited:
             content_type = self._wish.content_type
             flushed = self._client.append(
                 self._written,
@@ -205,15 +221,24 @@ class Target:
         The flush without retaining throws away what the earlier run still has waiting, and the
         new etag makes that run stop at its next flush, should it be alive.
         """
-        found = self._client.find(self._written)
-        if found is None or found.is_directory or plan is None or plan.index_at(found.size) is None:
-            self._etag = self._create(self._written)
-            return 0
-        self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
-        return found.size
+        for chance in reversed(range(_TAKE_OVERS)):
+            found = self._client.find(self._written)
+            if found is None:  # that run has just come to its end
+                self.look()
+            elif plan is not None and plan.index_at(found.size) is not None:
+                try:
+                    self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
+                except (errors.ConflictError, errors.PathNotFoundError):
+                    if chance:  # that run lives, and has flushed meanwhile
+                        continue
+                    raise
+                return found.size
+            break
+        self._etag = self._create(self._written)
+        return 0
 
     def _staged(self) -> RemotePath:
-        name = f".{self.remote.name[:_LONGEST_NAME]}.{self._fingerprint}.partial"
+        name = staged_name(self.remote.name, self._fingerprint)
         return replace(self.remote.parent.child(name), is_directory=False)
 
     def append(self, position: int, body: Body) -> None:
@@ -231,6 +256,26 @@ class Target:
             )
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             raise self._taken_over(error) from None
+
+    def rewind(self) -> int:
+        """Throw away all that waits there; return the bytes that were flushed before.
+
+        A flush is refused for good when something waits below the length that was flushed: a
+        try that was given up and landed late. Only a flush that retains nothing gets rid of it.
+
+        Raises:
+            ConflictError: another run took over, or another writer changed the file.
+        """
+        found = self._client.find(self._written)
+        if found is None or found.etag != self._etag:
+            url = self._client.url(self._written)
+            raise self._taken_over(
+                errors.ConflictError(
+                    f"Another writer changed {url} meanwhile: run it again.", status=412
+                )
+            )
+        self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
+        return found.size
 
     def _taken_over(self, error: errors.AdlsError) -> errors.AdlsError:
         """Tell of another run of the same upload, if that is what `error` means."""
@@ -284,7 +329,10 @@ class Target:
     def replace_whole(self, body: Body | None, content_md5: Digest) -> str:
         """Replace an existing file by one of a single piece (None: empty); return its etag."""
         self.open()
-        self._etag = self._fill(body, content_md5)
+        try:
+            self._etag = self._fill(body, content_md5)
+        except (errors.ConflictError, errors.PathNotFoundError) as error:
+            raise self._taken_over(error) from None
         self.appear()
         return self._etag
 
@@ -298,6 +346,10 @@ class Target:
                 if_match=existing.etag if existing else None,
                 source_etag=self._etag,
             )
+        except (errors.ConflictError, errors.PathNotFoundError) as error:
+            if error.code in ("SourceConditionNotMet", "SourcePathNotFound"):
+                raise self._taken_over(error) from None
+            raise
         except errors.PermissionDeniedError as error:
             raise errors.PermissionDeniedError(
                 f"The credential may write but not rename, which replacing a file in one step "

@@ -31,6 +31,7 @@ class State(Enum):
     NEW = auto()
     OPENING = auto()
     SENDING = auto()
+    REWINDING = auto()
     FLUSHING = auto()
     APPEARING = auto()
     ABANDONING = auto()
@@ -55,6 +56,7 @@ class Transfer:
         self._state = State.NEW
         self._under_way = 0
         self._last_tasks = [self._appear, self._verify]
+        self._must_rewind = False
 
     # ------------------------------------------------------- under the pool's lock
 
@@ -79,6 +81,8 @@ class Transfer:
         if self._state is State.NEW and self._can_open():
             self._state = State.OPENING
             return self._open
+        if self._must_rewind:
+            return self._next_rewind()
         if self._state is State.SENDING and self._supply is not None:
             checkpoint = self._due_checkpoint()
             if checkpoint is not None:
@@ -99,6 +103,14 @@ class Transfer:
             return self._abandon
         return None
 
+    def _next_rewind(self) -> Callable[[], None] | None:
+        """Return the task that rewinds, once nothing is under way any more."""
+        if self._under_way:
+            return None
+        self._must_rewind = False
+        self._state = State.REWINDING
+        return self._rewind
+
     def settle(self, error: BaseException | None) -> None:
         """Take note that a task has ended, with `error` if it failed."""
         self._under_way -= 1
@@ -106,6 +118,8 @@ class Transfer:
             self._fail(error)
         elif self._state is State.OPENING:
             self._state = State.DONE if self.outcome.ended else State.SENDING
+        elif self._state is State.REWINDING:
+            self._state = State.SENDING
         elif self._state is State.FLUSHING:
             self._state = State.APPEARING
         elif self._state is State.APPEARING and not self._last_tasks and not self._under_way:
@@ -115,6 +129,11 @@ class Transfer:
             self._let_go()
 
     def _fail(self, error: BaseException) -> None:
+        if self._state in (State.SENDING, State.FLUSHING) and self._can_mend(error):
+            self._must_rewind = True
+            self._state = State.SENDING
+            return
+        self._must_rewind = False
         if isinstance(error, SkippedError):
             self.outcome.skipped = True
             self._count(self._supply.size if self._supply is not None else 0)
@@ -136,6 +155,14 @@ class Transfer:
     def _due_checkpoint(self) -> Callable[[], None] | None:
         """Return the task that makes safe what has arrived, None when none is due."""
         return None
+
+    def _can_mend(self, error: BaseException) -> bool:
+        """True when sending some of it again may cure `error`."""
+        return False
+
+    def _rewind(self) -> None:
+        """Go back to what the service holds for good. Nothing else is under way."""
+        raise NotImplementedError
 
     def _landed(self, piece: Piece, *, repeated: bool) -> None:
         """Take note that a piece has arrived."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.job import UploadResult
 from adls_magic.core.transfer.plan import stream_chunk
 from adls_magic.core.transfer.run import Run
-from adls_magic.core.transfer.stream_transfer import StreamTransfer
+from adls_magic.core.transfer.stream_transfer import TOUCH_SECONDS, StreamTransfer
 
 
 class Writer:
@@ -38,6 +39,7 @@ class Writer:
         self._position = 0  # bytes handed over
         self._piece = bytearray(self._chunk())
         self._filled = 0  # bytes of the piece
+        self._handed = time.monotonic()
         self.closed = False
         self.skipped = False
         self.result: UploadResult | None = None
@@ -102,6 +104,8 @@ class Writer:
             view = view[len(part) :]
             if self._filled == len(self._piece):
                 self._hand_over()
+        if self._filled and time.monotonic() - self._handed >= TOUCH_SECONDS:
+            self._hand_over()
         return taken
 
     def _hand_over(self) -> None:
@@ -129,6 +133,7 @@ class Writer:
             self._transfer.supply.put(memoryview(self._piece)[: self._filled])
             self._position += self._filled
             self._filled = 0
+            self._handed = time.monotonic()
             self._run.pool.wake(self._transfer)
 
     def close(self) -> None:
