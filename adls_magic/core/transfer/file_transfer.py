@@ -140,8 +140,7 @@ class FileTransfer(Transfer):
         is_of_use = not isinstance(self.outcome.error, (SourceError, IntegrityError, ConflictError))
         if landing is not None and landing.front > 0 and is_of_use:
             self.outcome.staged = landing.safe
-            target.leave(landing.front, client)
-            self.outcome.staged = landing.front
+            self.outcome.staged = target.leave(landing.front, client, asked=landing.asked)
         else:
             target.abandon(client)
 

@@ -23,6 +23,7 @@ class Landing:
     def __init__(self, start: int, now: float) -> None:
         self.front = start  # bytes that have arrived without a gap
         self.safe = start  # bytes that a checkpoint has flushed
+        self.asked = start  # bytes that the last checkpoint was to flush, answered or not
         self._beyond: dict[int, int] = {}  # position → end of what arrived behind a gap
         self._repeated_until = start
         self._since = now
@@ -51,6 +52,7 @@ class Landing:
     def begin(self, now: float) -> int:
         """Return the position of the checkpoint that begins now; none is due until it ends."""
         self._since = now
+        self.asked = self.front
         return self.front
 
     def rewind(self, position: int, now: float) -> None:
@@ -59,7 +61,7 @@ class Landing:
         The next checkpoint is put off, since more of what made that necessary may be on its way.
         """
         self._repeated_until = max(self._repeated_until, self.front, position + 1)
-        self.front = self.safe = position
+        self.front = self.safe = self.asked = position
         self._beyond.clear()
         self._since = now
 

@@ -396,10 +396,21 @@ class Target:
             self._is_ours = self.is_staged or found.content_type == mark
             self._etag = found.etag
 
-    def leave(self, position: int, client: Client | None = None) -> None:
-        """Leave the staged file for a later run, with all of its first `position` bytes."""
-        flushed = (client or self._client).flush(
-            self._written, position, if_match=self._etag or None
-        )
-        self._etag = flushed
+    def leave(self, position: int, client: Client | None = None, *, asked: int) -> int:
+        """Leave the staged file for a later run; return how many bytes it holds for good.
+
+        Args:
+            position: bytes that have arrived without a gap; all of them are flushed.
+            client: replaces one that is stopped.
+            asked: bytes that the last checkpoint was to flush; its answer may have been cut off.
+        """
+        client = client or self._client
+        try:
+            self._etag = client.flush(self._written, position, if_match=self._etag or None)
+        except errors.ConflictError:
+            found = client.find(self._written)
+            if found is None or found.size != asked:
+                raise
+            position, self._etag = asked, found.etag
         self._is_ours = False
+        return position
