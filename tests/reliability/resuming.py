@@ -232,11 +232,15 @@ class Setting:
             self.lake.account.name, endpoint, auth="key", secret=secret, filesystem="lake"
         )
 
-    def start(self, server: Between, source: Path, target: str, **given: Any) -> Process:
-        """Begin an upload in a process of its own."""
+    def prepared(self, server: Between, source: Path, target: str, **given: Any) -> Process:
+        """A client process that waits for its `begin`."""
         process = Process(self.account(server), source, f"{self.directory}/{target}", **given)
         self._processes.append(process)
-        return process.begin()
+        return process
+
+    def start(self, server: Between, source: Path, target: str, **given: Any) -> Process:
+        """Begin an upload in a process of its own."""
+        return self.prepared(server, source, target, **given).begin()
 
     def upload(self, server: Between, source: Any, target: str, **given: Any) -> Any:
         """Upload in this process."""
