@@ -101,6 +101,23 @@ def test_a_config_file_and_one_command(adls: Adls, profile: LocalLake) -> None:
     assert re.search(r"^a\.csv +2 B ", run.stdout, re.MULTILINE)
 
 
+def test_unfinished_uploads(adls: Adls, profile: LocalLake) -> None:
+    staged = ".a.csv.0123456789abcdef.partial"
+    (profile.root / "lake" / "d").mkdir()
+    (profile.root / "lake" / "d" / staged).write_text("a\n")
+    os.utime(profile.root / "lake" / "d" / staged, (0, 0))
+    run = adls("ls", "--partials", "-r")
+    assert re.search(rf"^d/a\.csv +2 B  \d+ years ago  {re.escape(staged)}$", run.stdout, re.M)
+    run = adls("ls", "--partials", "--remove", "d")
+    assert run.stdout.splitlines()[-1] == (
+        f"Removed 1 unfinished upload (2 B) from {profile.url}/lake/d/"
+    )
+    run = adls("ls", "--partials", "d")
+    assert run.stdout == f"No unfinished upload in {profile.url}/lake/d/\n"
+    run = adls("ls", "--remove")
+    assert run.returncode == 2 and "--remove goes with --partials" in run.stderr
+
+
 def test_the_environment_is_enough(adls: Adls, lake: LocalLake) -> None:
     assert lake.account.secret is not None
     connection = (

@@ -57,3 +57,18 @@ def test_a_try_that_was_given_up_puts_the_checkpoint_off():
     landing.land(0, CHECKPOINT_BYTES, repeated=True)
     assert not landing.is_due(CHECKPOINT_SECONDS)
     assert landing.is_due(3 * CHECKPOINT_SECONDS)
+
+
+def test_going_back_begins_again_where_it_is_safe():
+    landing = Landing(0, now=0.0)
+    landing.land(0, 100, repeated=False)
+    landing.save(landing.begin(CHECKPOINT_SECONDS))
+    landing.land(100, 10, repeated=False)
+    landing.land(120, 10, repeated=False)
+    assert landing.begin(2 * CHECKPOINT_SECONDS) == landing.asked == 110
+    landing.rewind(100, now=3 * CHECKPOINT_SECONDS)
+    assert (landing.front, landing.safe, landing.asked) == (100, 100, 100)
+    landing.land(100, CHECKPOINT_BYTES, repeated=False)
+    assert landing.front == 100 + CHECKPOINT_BYTES  # nothing is left of what was behind the gap
+    assert not landing.is_due(5 * CHECKPOINT_SECONDS)
+    assert landing.is_due(6 * CHECKPOINT_SECONDS)
