@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from resuming import (
     environment,
     flushes,
     is_append,
+    is_flush,
     name_of,
     number,
     setting,
@@ -133,6 +135,33 @@ def test_killed_before_the_rename_nothing_travels_again(here: Setting):
     assert here.start(server, source, "target").outcome()["resumed_from"] == SIZE
     assert travelled(server) == 0 and here.content("target") == source.read_bytes()
     assert here.names() == ["target"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends a signal")
+def test_stop_tells_of_a_checkpoint_whose_answer_it_cut_off(here: Setting, monkeypatch):
+    """The service has done it; that is found out by asking."""
+    monkeypatch.setattr("adls_magic.core.transfer.run._CLEAN_UP_PATIENCE", PATIENCE)
+    source, main = here.source(SIZE), threading.main_thread().ident
+    assert main is not None
+
+    def hold(got: Forwarded) -> Fault | None:
+        return Fault(delay=20) if is_flush(got) and len(flushes(server)) == 1 else None
+
+    def interrupt() -> None:
+        wait_for(lambda: any(item.size for item in here.staged()))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    server = here.server(Gate(then=hold))
+    press = threading.Thread(target=interrupt)
+    press.start()
+    with pytest.raises(errors.UploadStopped) as caught:
+        here.upload(server, source, "target", workers=1)
+    press.join()
+    assert f"{format_size(CHECKPOINT)} are staged" in str(caught.value)
+    assert here.only_staged().size == CHECKPOINT
+    rerun = here.server()
+    assert here.upload(rerun, source, "target").resumed_from == CHECKPOINT
+    assert travelled(rerun) == SIZE - CHECKPOINT
 
 
 def wait_for(is_over: Callable[[], bool]) -> None:
