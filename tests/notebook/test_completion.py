@@ -51,7 +51,14 @@ def sources(place: Path) -> None:
 def test_only_our_options(complete: Complete) -> None:
     assert complete("%adls_upload --re") == ["%adls_upload --recursive"]
     options = [line.rpartition(" ")[2] for line in complete("%adls_ls --")]
-    assert options == ["--recursive", "--long", "--profile", "--help"]
+    assert options == [
+        "--recursive",
+        "--long",
+        "--partials",
+        "--remove",
+        "--profile",
+        "--help",
+    ]
     assert "%%adls_write x.txt --from" in complete("%%adls_write x.txt --")
     assert "%adls_config --prompt" in complete("%adls_config --p")
 
