@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from measure import ACCOUNT, FILESYSTEM, FOLDER, KEY, MIB, Task, main
-
 # Imported before the upload, as peers do; else the time of it would be the upload's.
 import requests  # noqa: F401
 import tqdm  # noqa: F401
+from measure import ACCOUNT, FILESYSTEM, FOLDER, KEY, MIB, Task, main
 
 import adls_magic
 import adls_magic.core.transfer.upload

@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator
 
 _AT_ONCE = 1024 * 1024  # bytes a call; between two, progress is counted and Stop takes effect
 # Mapped windows pay from some MiB on, and what is mapped counts as memory of the process while
-# it is: so there are only a few, and who finds none free sends in the other way.
-_WINDOW = 4 * 1024 * 1024  # bytes
+# it is: so there are only a few. On a quick line one is free in a moment; who waits longer sends
+# in the other way, which is as good where the line is what is slow.
+_WINDOW = 8 * 1024 * 1024  # bytes
 _SMALLEST_WINDOW = 1024 * 1024  # bytes
-_windows = threading.BoundedSemaphore(8)
+_windows = threading.BoundedSemaphore(4)
+_WINDOW_PATIENCE = 0.01  # seconds
 # What systems say whose files or sockets cannot do it.
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ESPIPE}
 
@@ -72,7 +74,7 @@ def _mapped(descriptor: int, position: int, left: int) -> Iterator[memoryview | 
     """Map the next part of a file; None when it is small, too many are mapped, or it cannot be."""
     start = position - position % mmap.ALLOCATIONGRANULARITY
     length = min(_WINDOW, position + left - start)
-    if left < _SMALLEST_WINDOW or not _windows.acquire(blocking=False):
+    if left < _SMALLEST_WINDOW or not _windows.acquire(timeout=_WINDOW_PATIENCE):
         yield None
         return
     try:

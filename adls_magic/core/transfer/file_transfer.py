@@ -84,6 +84,8 @@ class FileTransfer(Transfer):
         landing, now = self._landing, time.monotonic()
         if landing is None or self._is_checkpointing:
             return None
+        if isinstance(self._supply, FileSupply) and not self._supply.has_more:
+            return None  # the flush for good is near; it would have to wait for this one
         with self._landing_lock:
             if not landing.is_due(now):
                 return None

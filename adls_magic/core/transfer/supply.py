@@ -24,6 +24,11 @@ class FileSupply:
         """True when the whole file is one piece, or none."""
         return self._plan.count <= 1
 
+    @property
+    def has_more(self) -> bool:
+        """True while pieces are left to take."""
+        return self._next < self._plan.count
+
     def skip_to(self, position: int) -> None:
         """Leave out the pieces before `position`, which is on the grid: they have arrived."""
         self._next = self._plan.index_at(position) or 0
@@ -43,7 +48,7 @@ class FileSupply:
 
     def take(self) -> tuple[Reader, Piece] | None:
         """Return the next piece and the reader that it reads from (at the piece's position)."""
-        if self._next >= self._plan.count:
+        if not self.has_more:
             return None
         piece = self._plan.piece(self._next)
         self._next += 1
