@@ -6,11 +6,12 @@ import json
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from azure.storage.filedatalake import generate_directory_sas, generate_file_system_sas
@@ -21,11 +22,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from adls_magic import form as form_module
 from adls_magic.core.account import keyring_store, session
 from adls_magic.core.account.address import check_account, check_filesystem
+from adls_magic.core.account.connect import connect
 from adls_magic.core.account.profiles import check_profile_name
 from adls_magic.core.errors import AdlsError, ConnectionFailedError
 from adls_magic.core.service.client import Client
-from adls_magic.form import Form
 from adls_magic.form import connect as form_connect
+from adls_magic.form import dialog as dialog_module
+from adls_magic.form.dialog import Form
 from adls_magic.form.methods import FIELDS, FIXED
 from adls_magic.lake import LocalLake
 from adls_magic.lake.local import stop_all
@@ -62,11 +65,22 @@ def key_of(lake: LocalLake) -> str:
     return secret.reveal()
 
 
+@pytest.fixture(autouse=True)
+def forms(clean: None) -> Iterator[list[Form]]:
+    """The forms of a test, closed after it."""
+    yield Dialog.forms
+    while Dialog.forms:
+        Dialog.forms.pop().close()
+
+
 class Dialog:
     """The form, driven by the messages that a browser sends."""
 
+    forms: ClassVar[list[Form]] = []
+
     def __init__(self, variables: dict[str, Any] | None = None) -> None:
         self.form = Form(variables or {})
+        self.forms.append(self.form)
         self.form.refreshed()
 
     @property
@@ -191,7 +205,7 @@ def test_a_key_typed_when_nobody_answered_is_not_to_be_typed_again(
         raise ConnectionFailedError("No answer.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(form_module, "ask_service", no_answer)
+        patch.setattr(dialog_module, "ask_service", no_answer)
         assert dialog.connect("key", key_of(lake), **typed(lake)) == "error: No answer."
     assert dialog.connect("key", **typed(lake, filesystem="raw")).startswith("ok")
     assert dialog.form._pending is None
@@ -321,6 +335,65 @@ def test_forget(lake: LocalLake, dialog: Dialog) -> None:
     assert "secret field is empty" in dialog.connect("key", **typed(lake))
 
 
+# -- what is configured beside the form ---------------------------------------------------------
+
+
+def test_a_form_on_the_screen_follows_what_a_later_cell_configures(
+    lake: LocalLake, dialog: Dialog
+) -> None:
+    session.configure(lake.account)
+    assert dialog.state["card"]["title"] == f"In use: {NAME}"
+    assert dialog.state["card"]["forget"] is True
+    session.configure(connect("contoso", account_key=OTHER_KEY, filesystem="raw"))
+    assert dialog.state["card"]["title"] == "In use: contoso"
+    assert dialog.state["card"]["lines"][0] == ["account", "contoso", "argument account"]
+    session.forget()
+    assert dialog.state["card"]["title"] == "No account is set up"
+
+
+def test_a_folded_form_names_the_account_that_a_later_cell_configures(
+    lake: LocalLake, dialog: Dialog
+) -> None:
+    dialog.connect("key", key_of(lake), **typed(lake, filesystem="raw"))
+    assert dialog.state["open"] is False
+    session.configure(connect("contoso", account_key=OTHER_KEY, filesystem="curated"))
+    assert dialog.state["open"] is False
+    assert dialog.says == "info: "  # no word on the earlier account
+    values = dialog.form.widget.values
+    assert (values["account"], values["filesystem"]) == ("contoso", "curated")
+    session.forget()
+    assert dialog.state["open"] is True
+    assert dialog.state["kept"] == {}
+    assert dialog.form._ours is None
+
+
+def test_what_is_being_typed_stays_when_a_cell_configures(lake: LocalLake, dialog: Dialog) -> None:
+    dialog.form.widget.values = {"method": "key", "account": "half", "filesystem": "typed"}
+    session.configure(lake.account)
+    assert dialog.form.widget.values["account"] == "half"
+    assert dialog.state["open"] is True
+
+
+@pytest.mark.parametrize("later", ["configure", "forget"])
+def test_a_cell_that_configures_wins_over_an_answer_still_awaited(
+    silent: str, lake: LocalLake, dialog: Dialog, later: str
+) -> None:
+    dialog.send("connect", OTHER_KEY, method="key", account="contoso", endpoint=silent)
+    until(lambda: dialog.form._client)
+    session.configure(lake.account) if later == "configure" else session.forget()
+    assert dialog.state["busy"] is False
+    assert "configured meanwhile" in dialog.says
+    until(lambda: not any(one.name == "adls-form" for one in threading.enumerate()))
+    assert session.current() == (lake.account if later == "configure" else None)
+
+
+def test_a_closed_form_follows_no_longer(lake: LocalLake, dialog: Dialog) -> None:
+    dialog.form.widget.close()
+    session.configure(lake.account)
+    assert dialog.state["card"]["lines"] == []
+    assert dialog.form._session_changed not in session._watchers
+
+
 # -- time, threads, trouble ---------------------------------------------------------------------
 
 
@@ -353,7 +426,7 @@ def test_stop_ends_the_wait_at_once(silent: str, dialog: Dialog) -> None:
 def test_silence_is_told_in_time(
     silent: str, dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_module, "_PATIENCE", 0.2)
+    monkeypatch.setattr(dialog_module, "_PATIENCE", 0.2)
     said = dialog.connect("key", OTHER_KEY, account="contoso", endpoint=silent)
     assert said.startswith("error: No answer within")
 
@@ -377,7 +450,7 @@ def test_an_answer_after_forget_does_not_count(
         dialog.send("forget")
         return asked(*arguments)
 
-    monkeypatch.setattr(form_module, "ask_service", forget_meanwhile)
+    monkeypatch.setattr(dialog_module, "ask_service", forget_meanwhile)
     dialog.connect("key", key_of(lake), **typed(lake, filesystem="raw"))
     time.sleep(0.5)
     assert session.current() is None
@@ -390,7 +463,7 @@ def test_the_unexpected_is_shown_without_secrets(
     def fail(*_: object) -> None:
         raise RuntimeError(f"broken with {key_of(lake)}")
 
-    monkeypatch.setattr(form_module, "ask_service", fail)
+    monkeypatch.setattr(dialog_module, "ask_service", fail)
     said = dialog.connect("key", key_of(lake), **typed(lake))
     assert said == ("error: Something unexpected went wrong: RuntimeError: broken with [redacted]")
 

@@ -167,7 +167,7 @@ def test_write_of_nothing(adls: Adls, profile: LocalLake) -> None:
         (["ls"], 1, "No account is configured"),
         (["write", "x"], 1, "No account is configured"),
         (["config", "--account", "a", "--prompt", "--save", "x"], 1, "Nobody can be asked"),
-        (["lake", "a.csv"], 1, "The lake cannot be started"),
+        (["lake", "a.csv"], 1, "a.csv: this is a file and no folder."),
         (["lake", "d", "--port", "0", "--filesystem", "UPPER"], 1, "no filesystem name"),
     ],
 )

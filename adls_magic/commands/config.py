@@ -106,19 +106,21 @@ def _wanted(arguments: ConfigArguments, asker: Asker) -> Account | None:
         return _local(arguments.local, arguments.filesystem or "lake")
     if any(getattr(arguments, name) for name in _DESCRIBING):
         return _connected(arguments, asker)
-    return _present().with_filesystem(arguments.filesystem) if arguments.filesystem else None
+    if not arguments.filesystem:
+        return None
+    return _present().with_filesystem(arguments.filesystem, origin="option --filesystem")
 
 
 def _local(folder: str, filesystem: str) -> Account:
+    from adls_magic.commands.lake import cannot_start
     from adls_magic.core.account.address import check_filesystem
     from adls_magic.lake import LakeInUseError, find_or_start
 
     check_filesystem(filesystem)
     try:
-        lake = find_or_start(Path(folder).expanduser(), filesystem=filesystem)
+        return find_or_start(Path(folder).expanduser(), filesystem=filesystem).account
     except (OSError, LakeInUseError) as error:
-        raise ConfigurationError(f"The local lake cannot be started: {error}") from None
-    return lake.account
+        raise cannot_start(error) from None
 
 
 def _connected(arguments: ConfigArguments, asker: Asker) -> Account:

@@ -34,7 +34,7 @@ def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
     try:
         lake.start()
     except (OSError, LakeInUseError) as error:
-        raise ConfigurationError(f"The lake cannot be started: {error}") from None
+        raise cannot_start(error) from None
     try:
         say(_told(lake, arguments))
         threading.Event().wait()
@@ -42,6 +42,14 @@ def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
         say("Stopped.")
     finally:
         lake.stop()
+
+
+def cannot_start(error: Exception) -> ConfigurationError:
+    """Return the error that tells why a lake did not start, without numbers of errors."""
+    why = str(error).rstrip(".")
+    if isinstance(error, OSError) and error.strerror:
+        why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return ConfigurationError(f"The local lake cannot be started: {why}.")
 
 
 def _told(lake: LocalLake, arguments: LakeArguments) -> str:

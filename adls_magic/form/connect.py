@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from adls_magic.core.account import Account
-from adls_magic.core.account.address import RemotePath
+from adls_magic.core.account.address import RemotePath, check_filesystem
 from adls_magic.core.account.options import AccountOptions
 from adls_magic.core.account.profiles import save_profile
 from adls_magic.core.account.resolve import resolve
@@ -75,7 +76,7 @@ def account_from(filled: Filled, secret: Secret | None, variables: Mapping[str, 
         case "found" | "saved" as method:
             profile = filled.get("saved") if method == "saved" else None
             account = resolve(profile=profile, use_session=False)
-            return account.with_filesystem(filesystem) if filesystem else account
+            return with_filesystem(account, filesystem) if filesystem else account
         case "variable":
             given = {"credential": _variable(filled.get("variable", ""), variables)}
         case "identity" | "anonymous" as auth:
@@ -111,13 +112,19 @@ def _variable(name: str, variables: Mapping[str, Any]) -> Any:
 
 
 def _local(folder: str, filesystem: str) -> Account:
-    from adls_magic.lake import find_or_start
+    from adls_magic.commands.lake import cannot_start
+    from adls_magic.lake import LakeInUseError, find_or_start
 
+    check_filesystem(filesystem)
     try:
-        lake = find_or_start(folder, filesystem=filesystem)
-    except (OSError, RuntimeError) as error:
-        raise ConfigurationError(f"The lake could not be started over {folder}: {error}") from None
-    return lake.account.with_filesystem(filesystem)
+        return find_or_start(Path(folder).expanduser(), filesystem=filesystem).account
+    except (OSError, LakeInUseError) as error:
+        raise cannot_start(error) from None
+
+
+def with_filesystem(account: Account, name: str) -> Account:
+    """Return the account with the filesystem that was typed into the form."""
+    return account.with_filesystem(name, origin=f"{ORIGIN}filesystem")
 
 
 def remember(filled: Filled, account: Account) -> str:
@@ -177,7 +184,8 @@ def _told_by_sas(account: Account) -> Outcome | None:
 def _to_choose(account: Account, names: Sequence[str]) -> Outcome:
     if len(names) == 1:
         text = f"Connected to {account.name}. Its only filesystem is {names[0]}."
-        return Outcome(account.with_filesystem(names[0]), "ok", text, filesystems=names)
+        only = account.with_filesystem(names[0], origin="the account's only one")
+        return Outcome(only, "ok", text, filesystems=names)
     if not names:
         text = f"Connected to {account.name}, which has no filesystem yet: make one in the portal."
         return Outcome(account, "warning", text)

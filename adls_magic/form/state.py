@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 from typing import Any
 
 from adls_magic.core.account import Account
+from adls_magic.core.account.description import Row, rows
 from adls_magic.core.account.profile_file import config_file
 from adls_magic.core.account.profiles import list_profiles, place_for_secret
 from adls_magic.core.account.resolve import resolve
@@ -64,16 +64,13 @@ def card(session_account: Account | None, found: Account | None) -> dict[str, An
         return {"title": "No account is set up", "lines": [], "forget": False}
     return {
         "title": f"In use: {account.name}",
-        "lines": [_columns(line) for line in account.describe().splitlines()],
+        "lines": [_line(row) for row in rows(account)],
         "forget": session_account is not None,
     }
 
 
-def _columns(line: str) -> list[str]:
-    """Split a line of `Account.describe` into name, value and origin ("" for none)."""
-    name, value, *origin = re.split(r" {2,}", line)
-    where = origin[0].strip("()") if origin else ""
-    return [name, value, "typed here" if where.startswith(ORIGIN) else where]
+def _line(row: Row) -> list[str]:
+    return [row.name, row.value, "typed here" if row.origin.startswith(ORIGIN) else row.origin]
 
 
 def words(error: Exception) -> str:
@@ -133,9 +130,14 @@ def first_values(
     """
     method = "found" if found else "saved" if saved else "identity" if _identity_there() else "key"
     known = account or found
-    names = {"account": known.name, "filesystem": known.filesystem or ""} if known else {}
     profile = {"saved": saved[0]} if saved else {}
-    return {"method": method, "folder": "adls-lake", "profile": "default"} | profile | names
+    first = {"method": method, "folder": "adls-lake", "profile": "default"} | profile
+    return first | (names(known) if known else {})
+
+
+def names(account: Account) -> dict[str, str]:
+    """Return the fields that name an account."""
+    return {"account": account.name, "filesystem": account.filesystem or ""}
 
 
 def _identity_there() -> bool:

@@ -86,6 +86,8 @@ def stored_key(root: Path) -> str:
 def lock(root: Path) -> IO[str] | None:
     """Lock a folder for as long as the result stays open; None when another server has it."""
     home = root / names.HOME
+    if root.exists() and not root.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "this is a file and no folder", str(root))
     home.mkdir(parents=True, exist_ok=True)
     handle = (home / "lock").open("a+", encoding="utf-8")
     try:

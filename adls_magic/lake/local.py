@@ -270,7 +270,7 @@ def _account(url: str, name: str, *, key: str, filesystem: str) -> Account:
         auth="key",
         secret=Secret(key),
         filesystem=filesystem,
-        origins={"account": "the local lake"},
+        origins=dict.fromkeys(("account", "endpoint", "filesystem", "credential"), "local lake"),
     )
 
 

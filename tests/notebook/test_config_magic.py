@@ -13,6 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from adls_magic.core.account import session
+from adls_magic.core.account.description import rows
 from adls_magic.core.errors import AdlsError, ConfigurationError, PathNotFoundError
 from adls_magic.lake import LocalLake
 
@@ -147,7 +148,42 @@ def test_local_over_a_file_is_an_error(run: Run, place: Path) -> None:
     (place / "file").write_text("")
     ran = run("%adls_config --local file")
     assert isinstance(ran.error, ConfigurationError)
-    assert "The local lake cannot be started" in str(ran.error)
+    where = (place / "file").resolve()
+    said = f"The local lake cannot be started: {where}: this is a file and no folder."
+    assert str(ran.error) == said
+
+
+def test_a_wrong_endpoint_is_told_with_its_option_once(run: Run) -> None:
+    ran = run("%adls_config --account contoso --endpoint ftp://a --auth anonymous")
+    assert str(ran.error).startswith("option --endpoint: An endpoint starts with https://")
+
+
+@pytest.mark.parametrize(
+    ("lines", "origins"),
+    [
+        (["--local"], ["local lake"] * 4 + [""]),
+        (["--local", "--filesystem raw"], ["local lake"] * 2 + ["option --filesystem"]),
+        (
+            ["--account contoso --filesystem raw --auth identity"],
+            ["option --account", "from the account's name", "option --filesystem", "option --auth"],
+        ),
+    ],
+)
+def test_show_names_where_each_value_came_from(
+    run: Run, lines: list[str], origins: list[str]
+) -> None:
+    for line in lines:
+        assert run(f"%adls_config {line}").error is None
+    account = session.current()
+    assert account is not None
+    assert [row.origin for row in rows(account)][: len(origins)] == origins
+    shown = run("%adls_config --show").out.strip()
+    assert shown == account.describe()
+    for row in rows(account):
+        end = f"  ({row.origin})" if row.origin else ""
+        assert re.search(
+            rf"^{row.name} +{re.escape(row.value)} *{re.escape(end)}$", shown, re.MULTILINE
+        )
 
 
 def test_show_without_anything_tells_the_ways(run: Run) -> None:

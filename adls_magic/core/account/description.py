@@ -1,38 +1,49 @@
-"""An account in words: the text of `%adls_config --show`. Nothing secret is in it."""
+"""An account in words: rows, and the text of `%adls_config --show`. Nothing secret is in it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adls_magic.core.account.sas import SasFacts, read_facts, span
+from adls_magic.core.text import table
 
 if TYPE_CHECKING:
     from adls_magic.core.account.account import Account
 
-Row = tuple[str, str, str]  # name of the value, the value, where it came from
+
+class Row(NamedTuple):
+    """A value of an account: its name, the value in words, where it came from ("" if unsaid)."""
+
+    name: str
+    value: str
+    origin: str = ""
 
 
-def describe(account: Account, *, now: datetime | None = None) -> str:
-    """Return a line for each value of an account: what it is and where it came from.
+def rows(account: Account, *, now: datetime | None = None) -> list[Row]:
+    """Return each value of an account with where it came from.
 
     Args:
         account: the account.
         now: the moment that expiry is counted from, by default this one.
     """
     origins = account.origins
-    rows: list[Row] = [
-        ("account", account.name, origins.get("account", "")),
-        ("endpoint", account.endpoint, origins.get("endpoint", "")),
-        ("filesystem", account.filesystem or "not set", origins.get("filesystem", "")),
-        ("credential", _kind(account), origins.get("credential", "")),
+    return [
+        Row("account", account.name, origins.get("account", "")),
+        Row("endpoint", account.endpoint, origins.get("endpoint", "")),
+        Row("filesystem", account.filesystem or "not set", origins.get("filesystem", "")),
+        Row("credential", _kind(account), origins.get("credential", "")),
         *_details(account, now or datetime.now(UTC)),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(
-        f"{name:{widths[0]}}  {value:{widths[1]}}  {f'({origin})' if origin else ''}".rstrip()
-        for name, value, origin in rows
-    )
+
+
+def describe(account: Account, *, now: datetime | None = None) -> str:
+    """Return `rows` as a line each, in columns."""
+    origin_in_brackets = [
+        (row.name, row.value, f"({row.origin})" if row.origin else "")
+        for row in rows(account, now=now)
+    ]
+    return table(origin_in_brackets)
 
 
 def _kind(account: Account) -> str:
@@ -43,30 +54,30 @@ def _kind(account: Account) -> str:
 
 def _details(account: Account, now: datetime) -> list[Row]:
     if account.auth == "key":
-        return [("permits", "everything on this account", "")]
+        return [Row("permits", "everything on this account")]
     if account.auth == "sas" and account.secret is not None:
         return _sas(read_facts(account.secret), now)
     facts = account.token_source.facts if account.token_source else None
     if facts is None:
         return []
-    tenant: list[Row] = [("tenant", facts.tenant, "")] if facts.tenant else []
-    return [*tenant, ("validity", _expiry(datetime.fromtimestamp(facts.expires_on, UTC), now), "")]
+    tenant = [Row("tenant", facts.tenant)] if facts.tenant else []
+    return [*tenant, Row("validity", _expiry(datetime.fromtimestamp(facts.expires_on, UTC), now))]
 
 
 def _sas(facts: SasFacts, now: datetime) -> list[Row]:
     permits = ", ".join(facts.permissions) or "what its stored access policy says"
-    rows: list[Row] = [("permits", f"{permits}; on {facts.scope}", "")]
+    found = [Row("permits", f"{permits}; on {facts.scope}")]
     if facts.expires is not None:
-        rows.append(("validity", _expiry(facts.expires, now), ""))
+        found.append(Row("validity", _expiry(facts.expires, now)))
     if facts.starts is not None and facts.starts > now:
-        rows.append(("starts", f"in {span(facts.starts - now)}", ""))
+        found.append(Row("starts", f"in {span(facts.starts - now)}"))
     if facts.delegated:
-        rows.append(("signed by", "a user's key (Entra ID)", ""))
+        found.append(Row("signed by", "a user's key (Entra ID)"))
     if facts.policy:
-        rows.append(("policy", facts.policy, ""))
+        found.append(Row("policy", facts.policy))
     if facts.addresses:
-        rows.append(("only from", facts.addresses, ""))
-    return rows
+        found.append(Row("only from", facts.addresses))
+    return found
 
 
 def _expiry(end: datetime, now: datetime) -> str:

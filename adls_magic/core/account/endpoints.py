@@ -112,7 +112,7 @@ def normalise_endpoint(url: str, *, account: str = "") -> tuple[str, str]:
         full = url if "://" in url else f"https://{url.strip()}"
         endpoint, rest = read_endpoint(full, account=account)
     except PathError as error:
-        raise ConfigurationError(f"Endpoint: {error}") from None
+        raise ConfigurationError(str(error)) from None
     if rest:
         raise ConfigurationError(
             "The endpoint has a path behind the account; give the base URL only, such as "

@@ -48,12 +48,12 @@ def url_of(levels: Sequence[Level]) -> str | None:
     return None if found is None or account_of(levels) is None else found.value
 
 
-def merge(levels: Sequence[Level], wanted: str | None) -> Account:
+def merge(levels: Sequence[Level], wanted: Found | None) -> Account:
     """Return the account that the levels, highest first, make up together.
 
     Args:
         levels: what each source says.
-        wanted: the kind of credential that was asked for, None for whichever is there.
+        wanted: the kind of credential that was asked for and where, None for whichever is there.
 
     Raises:
         ConfigurationError: no account, or no credential of its own; the text says what to do.
@@ -94,10 +94,11 @@ def _check_filesystem(filesystem: Found, endpoint: str) -> None:
         raise ConfigurationError(f"{filesystem.origin}: {error}") from None
 
 
-def _credential(levels: Sequence[Level], wanted: str | None) -> Credential | None:
+def _credential(levels: Sequence[Level], wanted: Found | None) -> Credential | None:
     """Return the credential of the highest level that has one of the wanted kind."""
     for level in levels:
-        kind = wanted or (level.auth.value if level.auth else None)
+        said = wanted or level.auth
+        kind = said.value if said else None
         found = level.credentials() if level.has_credential else ()
         if kind is None and len(found) > 1:
             raise ConfigurationError(
@@ -112,7 +113,7 @@ def _credential(levels: Sequence[Level], wanted: str | None) -> Credential | Non
             if ready is not None:
                 return ready
     if wanted is not None:
-        return without_secret(wanted, f"asked for by auth {wanted}")
+        return without_secret(wanted.value, wanted.origin)
     return next((level.fallback for level in levels if level.fallback), None)
 
 

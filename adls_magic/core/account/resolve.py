@@ -17,7 +17,7 @@ from adls_magic.core.account import cli_config, endpoints, profile_file, profile
 from adls_magic.core.account.account import Account
 from adls_magic.core.account.address import RemotePath, names_endpoint, parse_path
 from adls_magic.core.account.environment import read_environment
-from adls_magic.core.account.levels import Credential, Level, account_level
+from adls_magic.core.account.levels import Credential, Found, Level, account_level
 from adls_magic.core.account.merge import account_of, fitting, merge, url_of, without_secret
 from adls_magic.core.account.options import AccountOptions, options_level
 from adls_magic.core.account.sas import check_in_time
@@ -58,7 +58,7 @@ def resolve(
             break
     if remote is not None and remote.endpoint and url_of(levels) != remote.endpoint:
         levels = _of_path(levels, remote, profile)
-    account = merge(levels, wanted)
+    account = merge(levels, Found(wanted, options.origin("auth")) if wanted else None)
     if account.auth == "sas" and account.secret is not None and not expired_ok:
         check_in_time(account.secret, origin=account.origins["credential"])
     return account

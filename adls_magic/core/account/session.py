@@ -7,6 +7,7 @@ value, so whoever has called `current` keeps what it got, whatever is configured
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,13 +15,12 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _current: Account | None = None
+_watchers: list[Callable[[], None]] = []
 
 
 def configure(account: Account) -> None:
     """Use `account` from now on where nothing else is said."""
-    global _current
-    with _lock:
-        _current = account
+    _set(account)
 
 
 def current() -> Account | None:
@@ -31,6 +31,29 @@ def current() -> Account | None:
 
 def forget() -> None:
     """Drop the configured account and with it the last reference to its credential here."""
+    _set(None)
+
+
+def watch(changed: Callable[[], None]) -> Callable[[], None]:
+    """Call `changed` after every change, on the thread that made it; return what ends that.
+
+    It must not raise: whoever configures an account is not concerned.
+    """
+    with _lock:
+        _watchers.append(changed)
+
+    def unwatch() -> None:
+        with _lock:
+            if changed in _watchers:
+                _watchers.remove(changed)
+
+    return unwatch
+
+
+def _set(account: Account | None) -> None:
     global _current
     with _lock:
-        _current = None
+        _current = account
+        watchers = list(_watchers)
+    for changed in watchers:  # without the lock, as they look at the account
+        changed()
