@@ -186,7 +186,7 @@ def test_only_fronts_know_of_ipython_and_widgets():
 def test_only_few_modules_touch_requests():
     users = {module for module in modules() if "requests" in libraries(module)}
     assert users == {
-        f"core.service.{name}" for name in ("credential", "proxied", "route", "transport")
+        f"core.service.{name}" for name in ("authorization", "proxied", "route", "transport")
     }
 
 

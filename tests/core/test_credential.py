@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import threading
 import time
 import traceback
 import urllib.parse
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import requests
@@ -18,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adls_magic.core.account import Account
+from adls_magic.core.account.identity import StaticToken
 from adls_magic.core.errors import AdlsError, CredentialError
 from adls_magic.core.secret import Secret
+from adls_magic.core.service.bearer import Bearer
 from adls_magic.core.service.credential import (
     Anonymous,
-    Bearer,
     Sas,
     SharedKey,
     authorization,
@@ -205,69 +204,11 @@ def test_any_sas_text_gives_a_target_or_our_own_error(text: str):
     assert target.startswith("/fs/x?")
 
 
-class Source:
-    def __init__(self, life: float = 3600, token: str = "made.up.token") -> None:
-        self.calls: list[tuple[str, ...]] = []
-        self.life, self.token = life, token
-
-    def get_token(self, *scopes: str, **options: object) -> SimpleNamespace:
-        self.calls.append(scopes)
-        time.sleep(0.01)
-        return SimpleNamespace(token=self.token, expires_on=int(time.time() + self.life))
-
-
-def test_a_token_is_fetched_once_for_all_threads():
-    source = Source()
-    bearer, seen = Bearer(source), []
-
-    def use() -> None:
-        headers: dict[str, str] = {}
-        assert bearer.apply("GET", "/fs/x", headers) == "/fs/x"
-        seen.append(headers["Authorization"])
-
-    threads = [threading.Thread(target=use) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert seen == ["Bearer made.up.token"] * 8
-    assert source.calls == [("https://storage.azure.com/.default",)]
-
-
-def test_a_token_near_its_end_is_fetched_again():
-    source = Source(life=60)
-    bearer = Bearer(source)
-    bearer.apply("GET", "/", {})
-    bearer.apply("GET", "/", {})
-    assert len(source.calls) == 2
-
-
-def test_a_refused_token_is_fetched_again():
-    source = Source()
-    bearer = Bearer(source)
-    bearer.apply("GET", "/", {})
-    assert bearer.renew()
-    bearer.apply("GET", "/", {})
-    assert len(source.calls) == 2
-    assert not SharedKey("contoso", KEY).renew() and not Sas("sig=x").renew()
-
-
-@pytest.mark.parametrize("failure", [RuntimeError("no login\nmore"), KeyError(), ValueError("")])
-def test_a_source_that_fails_is_our_own_error(failure: Exception):
-    class Broken:
-        def get_token(self, *scopes: str) -> None:
-            raise failure
-
-    with pytest.raises(CredentialError, match="no token could be had") as caught:
-        Bearer(Broken()).apply("GET", "/", {})
-    assert "\n" not in str(caught.value)
-
-
 def test_the_kind_of_credential_follows_the_account():
     def made(**given: object):
         return authorization(Account("contoso", "https://contoso.dfs.core.windows.net", **given))
 
     assert isinstance(made(auth="key", secret=Secret(KEY)), SharedKey)
     assert isinstance(made(auth="sas", secret=Secret(f"se={LATER}&sig={SIG}")), Sas)
-    assert isinstance(made(auth="identity", token_source=Source()), Bearer)
+    assert isinstance(made(auth="identity", token_source=StaticToken(Secret("opaque"))), Bearer)
     assert isinstance(made(auth="anonymous"), Anonymous)

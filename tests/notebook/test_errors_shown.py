@@ -44,7 +44,10 @@ def test_an_error_is_a_line_or_two_and_fails_the_cell(
     ("environment", "said"),
     [
         ({}, "its name was not found"),
-        ({"HTTPS_PROXY": "http://127.0.0.1:9"}, "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
+        (
+            {"HTTPS_PROXY": "http://127.0.0.1:9"},
+            "check HTTPS_PROXY, or name contoso.dfs.nowhere.invalid in NO_PROXY",
+        ),
     ],
 )
 def test_no_network_is_told_soon(

@@ -10,6 +10,7 @@ import base64
 import binascii
 import inspect
 import json
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
@@ -206,6 +207,11 @@ def _make(name: str, **arguments: str) -> TokenCredential:
         raise ConfigurationError(
             "Signing in by Entra ID needs azure-identity: run `pip install adls-magic[identity]`."
         ) from None
+    # What it logs where nobody has set up logging would be printed: twenty lines that our own
+    # error says in one.
+    log = logging.getLogger("azure.identity")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
     made: TokenCredential = getattr(azure.identity, name)(**arguments)
     return made
 

@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import base64
 import datetime
-import email.utils
 import functools
 import hmac
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Protocol
-
-from requests.auth import AuthBase
+from typing import TYPE_CHECKING
 
 from adls_magic.core.errors import CredentialError
-from adls_magic.core.secret import Secret
+from adls_magic.core.service.authorization import Anonymous, Authorization, http_date
+from adls_magic.core.service.bearer import Bearer
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest
-
     from adls_magic.core.account import Account
 
 # The slots of the string to sign between the verb and the x-ms- headers, in their order.
@@ -43,8 +38,6 @@ _SIGNED_HEADERS = (
     "if-unmodified-since",
     "range",
 )
-_SCOPE = "https://storage.azure.com/.default"
-_RENEW_BEFORE = 300.0  # seconds before its expiry at which a token is replaced
 
 
 def string_to_sign(method: str, target: str, headers: Mapping[str, str], account: str) -> str:
@@ -77,16 +70,6 @@ def _collation(name: str) -> tuple[str, str]:
     return name.replace("-", ""), name
 
 
-def http_date() -> str:
-    """Return the present time as headers write it."""
-    return _formatted(int(time.time()))
-
-
-@functools.lru_cache(maxsize=4)
-def _formatted(second: int) -> str:
-    return email.utils.formatdate(second, usegmt=True)
-
-
 def _query_lines(query: str) -> list[str]:
     values: dict[str, list[str]] = {}
     for item in query.split("&") if query else ():
@@ -94,40 +77,6 @@ def _query_lines(query: str) -> list[str]:
         name = urllib.parse.unquote(name).lower()
         values.setdefault(name, []).append(urllib.parse.unquote(value))
     return [f"{name}:{','.join(sorted(values[name]))}" for name in sorted(values)]
-
-
-class Authorization(AuthBase):
-    """A credential as applied to one request after another; safe to share between threads."""
-
-    def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
-        """Add what proves the sender to `headers` and return the request target to send.
-
-        Raises:
-            CredentialError: the credential has expired or cannot be renewed.
-        """
-        return target
-
-    def rename_source(self, source: str) -> str:
-        """Return the `x-ms-rename-source` value for an encoded source path."""
-        return source
-
-    def renew(self) -> bool:
-        """Drop a token that the service refused (401); True when another try makes sense."""
-        return False
-
-    def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        """Apply to a prepared request, as `requests` asks of its `auth`."""
-        parts = urllib.parse.urlsplit(str(r.url))
-        path = parts.path or "/"
-        target = self.apply(
-            str(r.method), f"{path}?{parts.query}" if parts.query else path, r.headers
-        )
-        r.url = f"{parts.scheme}://{parts.netloc}{target}"
-        return r
-
-
-class Anonymous(Authorization):
-    """Public access: nothing is added."""
 
 
 class SharedKey(Authorization):
@@ -139,7 +88,7 @@ class SharedKey(Authorization):
             decoded = base64.b64decode(key, validate=True)
         except ValueError:
             raise CredentialError(
-                "the account key is malformed (not base64): copy it again from the portal's "
+                "The account key is malformed (not base64): copy it again from the portal's "
                 "«Access keys» page"
             ) from None
         # A closure keeps the key out of vars() and of attribute views.
@@ -169,7 +118,7 @@ class Sas(Authorization):
         if self._expiry is not None and self._expiry < time.time():
             when = datetime.datetime.fromtimestamp(self._expiry, datetime.UTC)
             raise CredentialError(
-                f"the SAS expired on {when:%Y-%m-%d at %H:%M} UTC: get a new one and set it with "
+                f"The SAS expired on {when:%Y-%m-%d at %H:%M} UTC: get a new one and set it with "
                 "%adls_config --prompt"
             )
         return f"{target}{'&' if '?' in target else '?'}{self._token()}"
@@ -188,53 +137,6 @@ def _parse_time(text: str) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     return moment.timestamp()
-
-
-class TokenSource(Protocol):
-    """Anything of azure-identity's kind: `get_token(scope)` gives `.token` and `.expires_on`."""
-
-    def get_token(self, *scopes: str) -> Any:
-        """Return a token object with `token` (text) and `expires_on` (seconds since 1970)."""
-
-
-class Bearer(Authorization):
-    """Entra ID: a bearer token from a token source, renewed before it expires."""
-
-    def __init__(self, source: TokenSource) -> None:
-        self._source = source
-        self._lock = threading.Lock()
-        self._token: Secret | None = None
-        self._expires = 0.0  # seconds since 1970
-
-    def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
-        """Add a token that is good for some minutes more."""
-        headers["x-ms-date"] = http_date()
-        headers["Authorization"] = f"Bearer {self._current()}"
-        return target
-
-    def renew(self) -> bool:
-        """Forget the token, so that the next request fetches another."""
-        with self._lock:
-            self._token = None
-        return True
-
-    def _current(self) -> str:
-        with self._lock:
-            if self._token is None or self._expires - time.time() < _RENEW_BEFORE:
-                token = self._fetch()
-                # Stripped: a newline would make the header invalid, and the complaint about an
-                # invalid header would quote it.
-                self._token = Secret(str(token.token).strip())
-                self._expires = float(token.expires_on)
-            return self._token.reveal()
-
-    def _fetch(self) -> Any:
-        try:
-            return self._source.get_token(_SCOPE)
-        except Exception as error:  # noqa: BLE001 - any credential library may be behind it
-            name = getattr(self._source, "name", type(self._source).__name__)
-            reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            raise CredentialError(f"no token could be had from {name}: {reason[0]}") from None
 
 
 def authorization(account: Account) -> Authorization:

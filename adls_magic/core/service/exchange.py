@@ -6,19 +6,15 @@ ends at once when the user stops.
 
 from __future__ import annotations
 
-import http.client
-import socket
-import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adls_magic.core import errors
-from adls_magic.core.secret import redact
 from adls_magic.core.service.answer import Answer
-from adls_magic.core.service.credential import Authorization
+from adls_magic.core.service.authorization import Authorization
+from adls_magic.core.service.no_answer import connection_error, is_final
 from adls_magic.core.service.response import error_code
 from adls_magic.core.service.retry import RetryPolicy, is_retryable, is_throttling, retry_after
 from adls_magic.core.service.transport import Body, Stopped, Transport, TransportError
@@ -87,7 +83,7 @@ class Exchange:
             if isinstance(outcome, Answer):
                 if outcome.status < 400:
                     return outcome, lost
-                if outcome.status == 401 and not renewed and self._authorization.renew():
+                if outcome.status == 401 and not renewed and self._renew(outcome):
                     renewed = True
                     continue
                 if not is_retryable(outcome.status, error_code(outcome)):
@@ -125,6 +121,9 @@ class Exchange:
             self._count_throttling()
         return answer
 
+    def _renew(self, refusal: Answer) -> bool:
+        return self._authorization.renew(refusal.headers.get("WWW-Authenticate"))
+
     def _count_throttling(self) -> None:
         with self._lock:
             self.traffic.throttled += 1
@@ -151,74 +150,3 @@ def _may_have_acted(outcome: Answer | TransportError) -> bool:
     if isinstance(outcome, Answer):
         return outcome.status == 408 or (outcome.status >= 500 and outcome.status != 503)
     return not outcome.connecting
-
-
-def is_final(cause: BaseException) -> bool:
-    """True when another try cannot help: a certificate that is not trusted."""
-    return isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(cause)
-
-
-_BREAKS = (
-    http.client.RemoteDisconnected,
-    http.client.IncompleteRead,
-    ConnectionResetError,
-    BrokenPipeError,
-    ssl.SSLEOFError,
-)
-_BROKEN = "the connection broke"
-_TRY_AGAIN = "check the network and run it again."
-
-# What went wrong below → what to tell. The first row that fits counts.
-_CAUSES: tuple[tuple[Callable[[BaseException], bool], str, str], ...] = (
-    (
-        is_final,
-        "its certificate is not trusted",
-        "behind a company proxy, set REQUESTS_CA_BUNDLE to the company's certificate file.",
-    ),
-    (
-        lambda cause: "proxy" in f"{type(cause).__name__}{cause}".lower(),
-        "the proxy refused or is not there",
-        "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
-    ),
-    (
-        lambda cause: isinstance(cause, socket.gaierror),
-        "its name was not found",
-        "is the account name right, is it behind a private endpoint, is there a network?",
-    ),
-    (
-        lambda cause: isinstance(cause, ConnectionRefusedError),
-        "the connection was refused",
-        "is the endpoint right, and is the server running?",
-    ),
-    (
-        lambda cause: isinstance(cause, _BREAKS),
-        _BROKEN,
-        _TRY_AGAIN,
-    ),
-    (
-        lambda cause: isinstance(cause, TimeoutError),
-        "it did not answer in time",
-        "check the network or firewall and run it again.",
-    ),
-    (
-        lambda cause: isinstance(cause, (ssl.SSLError, http.client.HTTPException, ValueError)),
-        "its answer could not be understood",
-        "is the endpoint right (https or http, port)?",
-    ),
-)
-
-
-def connection_error(
-    failure: TransportError, where: str, tries: int
-) -> errors.ConnectionFailedError:
-    """Return the error that tells why there was no answer from `where`, after so many tries."""
-    cause = failure.cause
-    what, cure = _BROKEN, _TRY_AGAIN
-    for fits, known_what, known_cure in _CAUSES:
-        if fits(cause):
-            what, cure = known_what, known_cure
-            break
-    count = f" ({tries} tries)" if tries > 1 else ""
-    return errors.ConnectionFailedError(
-        redact(f"No answer from {where}: {what}{count}. To mend it: {cure}")
-    )
