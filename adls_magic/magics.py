@@ -22,6 +22,7 @@ from adls_magic.core.errors import ConfigurationError, OptionError
 from adls_magic.core.text import parse_size
 from adls_magic.line import expanded, split_line
 from adls_magic.line_parser import HelpWanted
+from adls_magic.unseen import without_values
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -102,6 +103,7 @@ class AdlsMagics(Magics):
     @_documented(parsing.UPLOAD)
     @needs_local_scope
     @line_magic
+    @without_values
     def adls_upload(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Upload; the text that a user sees comes from `options`."""
         from adls_magic.commands import upload as upload_command
@@ -119,6 +121,7 @@ class AdlsMagics(Magics):
     @_documented(parsing.WRITE)
     @needs_local_scope
     @cell_magic
+    @without_values
     def adls_write(self, line: str, cell: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Write; the text that a user sees comes from `options`."""
         from adls_magic.commands import write as write_command
@@ -131,6 +134,7 @@ class AdlsMagics(Magics):
     @_documented(parsing.LS)
     @needs_local_scope
     @line_magic
+    @without_values
     def adls_ls(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """List; the text that a user sees comes from `options`."""
         from adls_magic.commands.list import list_text
@@ -142,6 +146,7 @@ class AdlsMagics(Magics):
     @_documented(parsing.CONFIG)
     @needs_local_scope
     @line_magic
+    @without_values
     def adls_config(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Configure; the text that a user sees comes from `options`."""
         options = self._parsed(parsing.read_config, line, local_ns)

@@ -15,7 +15,7 @@ FRONT_LIBRARIES = {"IPython", "ipywidgets", "anywidget", "traitlets", "ipykernel
 # What may know of IPython and widgets: what meets the user, and what reads a magic's line.
 FRONTS = {
     "__init__", "__main__", "magics", "arguments", "line", "line_parser", "options", "completion",
-    "commands.config", "form", "capture", "output",
+    "commands.config", "form", "capture", "output", "unseen",
 }  # fmt: skip
 # From the bottom to the top: a module or a whole package imports only from its own layer and
 # from those above it in this table.

@@ -70,6 +70,18 @@ class Secret:
         return self
 
 
+class SecretText(str):
+    """A text that has to be one, with a secret in it: a request's target, a header's value.
+
+    It is what it is on the wire; only its `repr`, which tracebacks show, has no secret.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redact(str(self)))
+
+
 def redact(text: str) -> str:
     """Return `text` without secrets: known patterns, and the exact text of every live `Secret`."""
     for pattern in _PATTERNS:

@@ -28,9 +28,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from leaks import find, find_below
 from playwright.sync_api import Browser, Page, Playwright, WebSocket, sync_playwright
 
-from .leaks import find, find_below
 from .notebook import Notebook
 
 KERNEL = "under-test"

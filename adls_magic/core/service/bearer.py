@@ -14,7 +14,7 @@ from collections.abc import MutableMapping
 from typing import Any, Protocol
 
 from adls_magic.core.errors import AdlsError, CredentialError
-from adls_magic.core.secret import Secret
+from adls_magic.core.secret import Secret, SecretText
 from adls_magic.core.service.authorization import Authorization, http_date
 
 _SCOPE = "https://storage.azure.com/.default"
@@ -53,7 +53,7 @@ class Bearer(Authorization):
         """Add a token that is good for some minutes more."""
         headers["x-ms-date"] = http_date()
         token = self._applied.token = self._current()
-        headers["Authorization"] = f"Bearer {token.reveal()}"
+        headers["Authorization"] = SecretText(f"Bearer {token.reveal()}")
         return target
 
     def renew(self, challenge: str | None = None) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from adls_magic.core.errors import CredentialError
+from adls_magic.core.secret import SecretText
 from adls_magic.core.service.authorization import Anonymous, Authorization, http_date
 from adls_magic.core.service.bearer import Bearer
 
@@ -99,7 +100,7 @@ class SharedKey(Authorization):
         headers["x-ms-date"] = http_date()
         text = string_to_sign(method, target, headers, self._account)
         signature = base64.b64encode(self._digest(text.encode())).decode()
-        headers["Authorization"] = f"SharedKey {self._account}:{signature}"
+        headers["Authorization"] = SecretText(f"SharedKey {self._account}:{signature}")
         return target
 
 
@@ -121,11 +122,11 @@ class Sas(Authorization):
                 f"The SAS expired on {when:%Y-%m-%d at %H:%M} UTC: get a new one and set it with "
                 "%adls_config --prompt"
             )
-        return f"{target}{'&' if '?' in target else '?'}{self._token()}"
+        return SecretText(f"{target}{'&' if '?' in target else '?'}{self._token()}")
 
     def rename_source(self, source: str) -> str:
         """Append the token to the source, which needs its own right to be moved."""
-        return f"{source}?{self._token()}"
+        return SecretText(f"{source}?{self._token()}")
 
 
 def _parse_time(text: str) -> float | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+
+from adls_magic.core.secret import redact
 
 
 class ProxyAdapter(HTTPAdapter):
@@ -20,6 +23,9 @@ class ProxyAdapter(HTTPAdapter):
     def __init__(self, opened: Callable[[socket.socket], None], connections: int = 256) -> None:
         super().__init__(pool_maxsize=connections, max_retries=0)
         self._opened = opened
+        log = logging.getLogger("urllib3.connectionpool")
+        if _redacted not in log.filters:
+            log.addFilter(_redacted)  # at DEBUG it tells the URL of every request, SAS and all
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """Return a pool whose connections tell of their sockets."""
@@ -29,9 +35,15 @@ class ProxyAdapter(HTTPAdapter):
         return pool
 
 
+def _redacted(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redact(record.getMessage()), ()
+    return True
+
+
 def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[Any]:
     class Watched(base):  # type: ignore[misc]
         is_watched = True
+        debuglevel = 0  # http.client's own way of printing every header, if somebody turned it on
 
         def _new_conn(self) -> socket.socket:
             # Before any word with the proxy, so that a silent one can be stopped.

@@ -109,9 +109,10 @@ class Transport:
             if self._stop.is_set():
                 raise Stopped from None
             raise TransportError(error) from None
-        except BaseException:
+        except BaseException as error:  # noqa: BLE001 - and raised again
             self._drop()
-            raise
+            # Without the frames below, whose variables hold the request as it is sent.
+            raise error.with_traceback(None) from None
 
     def abort(self) -> None:
         """End every exchange under way, at once; the threads in them raise `Stopped`."""

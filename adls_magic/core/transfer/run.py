@@ -194,10 +194,10 @@ class Run:
                 for transfer in left:
                     try:
                         transfer.leave(client)
-                    except errors.AdlsError:
-                        continue
                     except Stopped:
                         return
+                    except Exception:  # noqa: BLE001, S112 - the upload's own is told
+                        continue
 
             thread = threading.Thread(target=remove, name="adls-clean-up", daemon=True)
             thread.start()
