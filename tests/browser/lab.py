@@ -45,7 +45,8 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     },
     # JupyterLab otherwise keeps cells that are out of sight out of the page.
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
-    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    # Off; a test that turns it on does not want to wait for two minutes.
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False, "autosaveInterval": 1},
 }
 
 

@@ -111,8 +111,21 @@ class Notebook:
         return self._saved(lambda: self.page.keyboard.press("Control+s"))
 
     def save(self) -> str:
-        """Save as autosave does; return the file."""
+        """Save without touching the page; return the file."""
         return self._saved(lambda: self.call("await panel.context.save()"))
+
+    def toggle_autosave(self) -> None:
+        """Turn JupyterLab's own saving on or off, as the menu does."""
+        self.call("await app.commands.execute('docmanager:toggle-autosave')")
+
+    def save_by_waiting(self) -> str:
+        """Change something and wait for JupyterLab's own saving; return the file."""
+        self.toggle_autosave()
+        change = "panel.model.setMetadata('waiting', Date.now())"
+        try:
+            return self._saved(lambda: self.call(change))
+        finally:
+            self.toggle_autosave()
 
     def _saved(self, action: Callable[[], object]) -> str:
         # The context's own signal: "completed" follows the answer of the server.

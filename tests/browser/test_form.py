@@ -148,6 +148,19 @@ def test_shown_twice_both_show_the_same(lake: LocalLake, open_notebook: Open) ->
     expect(second.head).to_contain_text("No account is set up")
 
 
+def test_it_follows_what_a_later_cell_configures(open_notebook: Open) -> None:
+    notebook = open_notebook(
+        [SHOW, "%adls_config --local mine --filesystem raw", "%adls_config --forget"]
+    )
+    form = shown(notebook)
+    expect(form.head).to_contain_text("No account is set up")
+    notebook.run(1)
+    form.is_in_use(NAME)
+    expect(form.head).to_contain_text("local lake")
+    notebook.run(2)
+    expect(form.head).to_contain_text("No account is set up")
+
+
 def test_while_another_cell_runs(lake: LocalLake, open_notebook: Open) -> None:
     notebook = open_notebook([SHOW, "import time; time.sleep(5)"])
     form = shown(notebook)

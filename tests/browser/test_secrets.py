@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import secrets
+import socket
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -51,7 +53,7 @@ def test_saved_while_half_typed(lab: Lab, notebook: Notebook, form: FormPage, se
     type_on(form, secret[40:60])
     notebook.save_by_keys()
     type_on(form, secret[60:])
-    notebook.save()  # as autosave does
+    notebook.save_by_waiting()
     assert form.field("Key").input_value() == secret
     assert_nowhere(lab, secret)
 
@@ -97,6 +99,46 @@ def test_the_output_is_cleared_with_the_secret_in_it(
     )
     expect(form.root).to_have_count(0)
     notebook.save()
+    assert_nowhere(lab, secret)
+
+
+def test_the_form_is_closed_with_the_secret_in_it(
+    lab: Lab, open_notebook: Open, secret: str
+) -> None:
+    """By its extension's end, and so for both views of the one form."""
+    notebook = open_notebook([SHOW, "%adls_config", "%unload_ext adls_magic", SHOW])
+    forms = [shown(notebook, 0), shown(notebook, 1)]
+    for form in forms:
+        form.choose("Account key")
+        form.field("Key").press_sequentially(secret[:40])
+    notebook.run(2)
+    notebook.save_by_toolbar()
+    again = shown(notebook, 3)
+    again.choose("Account key")
+    expect(again.field("Key")).to_have_value("")
+    notebook.save_by_waiting()
+    assert not lab.was_sent(secret[:40])
+    assert_nowhere(lab, secret)
+
+
+def test_saved_while_the_service_is_asked(
+    lab: Lab, notebook: Notebook, form: FormPage, secret: str, artifacts: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        form.fill(Endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}/contoso", Key=secret)
+        form.connect.click()
+        form.says("Asking the service")
+        expect(form.root).to_have_attribute("aria-busy", "true")
+        expect(form.button("Connecting")).to_be_disabled()
+        expect(form.field("Key")).to_have_value("")
+        notebook.screenshot(artifacts / "form-busy.png", 1)
+        notebook.save_by_toolbar()
+        notebook.save_by_keys()
+        form.button("Stop").click()
+        form.says("Stopped. Nothing was changed.")
+        expect(form.root).to_have_attribute("aria-busy", "false")
+    notebook.save()
+    assert lab.was_sent(secret)
     assert_nowhere(lab, secret)
 
 
