@@ -105,6 +105,21 @@ def test_links_inside_the_repository_lead_somewhere() -> None:
     assert not [name for name in named if not (CHECKOUT / name).is_dir()]
 
 
+@pytest.mark.parametrize("document", ["tests/LEAKS.md"])
+def test_every_test_that_a_document_names_exists(document: str) -> None:
+    text = (CHECKOUT / document).read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert named
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not re.search(rf"^def {test}\(", (CHECKOUT / file).read_text("utf-8"), re.MULTILINE)
+    ]
+    assert not missing
+    rows = re.findall(r"^\| (?!\*\*|---|way out)(.*) \|$", text, re.MULTILINE)
+    assert not [row for row in rows if not row.endswith("`")]  # a row without its test
+
+
 def test_example_shows_what_it_really_shows(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (extra notebook)")
     pytest.importorskip("nbclient", reason="nbclient is not installed (extra notebook)")

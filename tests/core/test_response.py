@@ -247,6 +247,34 @@ def test_a_cure_is_one_sentence_and_every_class_is_ours():
     assert all(issubclass(kind, errors.AdlsError) for kind in CLASSES.values())
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "cure"),
+    [
+        (401, "NoAuthenticationInformation", "set a credential with %adls_config"),
+        (401, "InvalidAuthenticationInfo", "sign in again (az login) in the account's tenant"),
+        (403, "AuthenticationFailed", "the key or SAS is wrong"),
+        (403, "AuthorizationPermissionMismatch", "«Storage Blob Data Contributor»"),
+        (403, "AuthorizationFailure", "network rules"),
+        (403, "KeyBasedAuthenticationNotPermitted", "%adls_config --auth identity"),
+        (403, "AuthorizationSourceIPMismatch", "other IP addresses"),
+        (403, "AuthorizationProtocolMismatch", "use an https endpoint"),
+        (403, "AuthorizationResourceTypeMismatch", "srt=sco"),
+        (403, "AuthorizationServiceMismatch", "make one for blobs"),
+        (403, "InsufficientAccountPermissions", "lacks rights"),
+        (403, "AccountIsDisabled", "disabled"),
+    ],
+)
+def test_what_refuses_a_sender_is_told_with_its_cure(status: int, code: str, cure: str, serve):
+    date = email.utils.formatdate(usegmt=True)
+    raw = error(status, code).replace(b"Tue, 14 Jul 2026 09:30:00 GMT", date.encode())
+    server = serve(lambda got: raw)
+    with Client(account_at(server.port), policy=QUICK) as client:
+        with pytest.raises(errors.PermissionDeniedError) as caught:
+            client.create(RemotePath("fs", "x"))
+    assert cure in str(caught.value)
+    assert str(caught.value).endswith(f"[{status} {code}, request made-up-request-id]")
+
+
 @pytest.mark.parametrize(("minutes", "word"), [(20, "ahead"), (-20, "behind"), (9, "ahead")])
 def test_a_clock_that_is_off_is_named(minutes: int, word: str, serve):
     date = email.utils.formatdate(time.time() - minutes * 60, usegmt=True)
