@@ -116,7 +116,8 @@ class Concurrency:
         self._upwards = may_grow
         self._best = rate
         self._next_probe = sample.now + self._settle
-        self._begin = None
+        # Begun with more because there was much to send: too many for this processor.
+        self._move(min(self.limit, START) if _is_busy(sample, begin) else self.limit)
 
     def _pace(self, sample: Sample, begin: Sample) -> float | None:
         """Seconds that a task takes, None as long as there is too little to tell from."""

@@ -189,6 +189,8 @@ class Pool:
                 self._running -= 1
                 self._done += 1
                 transfer.settle(error)
+                # The task holds its piece's memory.
+                del task, found
                 if transfer not in self._ready:
                     self._ready.appendleft(transfer)
                 # Waking the caller's thread for nothing would cost as much as a small request.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from adls_magic.core.transfer.existing import SkippedError
+from adls_magic.core.transfer.plan import Piece
 from adls_magic.core.transfer.supply import StreamSupply
 from adls_magic.core.transfer.target import Target
 from adls_magic.core.transfer.transfer import Count, Transfer
@@ -71,6 +72,9 @@ class StreamTransfer(Transfer):
         self._touched = now
         # Flushes nothing: no try that was given up can land below it.
         return functools.partial(self._target.checkpoint, 0)
+
+    def _landed(self, piece: Piece, *, repeated: bool) -> None:
+        self.supply.release(piece.position)
 
     def _md5(self) -> str | None:
         return self._digest() if self._digest is not None else None

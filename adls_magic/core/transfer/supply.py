@@ -56,10 +56,16 @@ class FileSupply:
 
 
 class StreamSupply:
-    """The pieces of a stream, in the order in which its producer filled them."""
+    """The pieces of a stream, in the order in which its producer filled them.
+
+    Their memory is used again once they have arrived, so that it never is more than what is on
+    its way and what is being filled.
+    """
 
     def __init__(self) -> None:
         self._filled: deque[tuple[Reader, Piece]] = deque()
+        self._held: dict[int, bytearray] = {}  # by position
+        self._free: deque[bytearray] = deque()
         self.size = 0
         self.is_ended = False
         self._count = 0
@@ -74,11 +80,25 @@ class StreamSupply:
         """Number of filled pieces that nobody has taken yet."""
         return len(self._filled)
 
-    def put(self, data: bytearray | memoryview) -> None:
-        """Add the next piece; `data` must not change any more."""
-        self._filled.append((_Shifted(data, self.size), Piece(self.size, len(data))))
-        self.size += len(data)
+    def buffer(self, length: int) -> bytearray:
+        """Return memory for a piece of `length` bytes, whose content does not matter."""
+        while self._free:
+            buffer = self._free.pop()
+            if len(buffer) == length:
+                return buffer
+        return bytearray(length)
+
+    def put(self, buffer: bytearray, length: int) -> None:
+        """Add the next piece: the first `length` bytes, which must not change until released."""
+        data = memoryview(buffer)[:length]
+        self._held[self.size] = buffer
+        self._filled.append((_Shifted(data, self.size), Piece(self.size, length)))
+        self.size += length
         self._count += 1
+
+    def release(self, position: int) -> None:
+        """Let the memory of the piece at `position`, which has arrived, be used again."""
+        self._free.append(self._held.pop(position))
 
     def take(self) -> tuple[Reader, Piece] | None:
         """Return the next filled piece, None when none is waiting."""

@@ -15,7 +15,7 @@ from adls_magic.core.transfer.concurrency import MOST
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.file_transfer import FileTransfer
 from adls_magic.core.transfer.job import UploadJob, UploadOptions, UploadResult
-from adls_magic.core.transfer.plan import DEFAULT_CHUNK
+from adls_magic.core.transfer.plan import DEFAULT_CHUNK, STREAM_CHUNK
 from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.source import open_reader, stream_of
 from adls_magic.core.transfer.writer import Writer
@@ -209,7 +209,14 @@ def open_writer(
     Raises:
         PathExistsError: a file is there and was not to be replaced.
     """
-    run = Run(account, options, progress=progress, label=target.name, most=_MOST_FOR_STREAMS)
+    run = Run(
+        account,
+        options,
+        progress=progress,
+        label=target.name,
+        most=_MOST_FOR_STREAMS,
+        task_size=STREAM_CHUNK,
+    )
     with filesystem_hint(account, target.filesystem):
         try:
             return Writer(run, target)

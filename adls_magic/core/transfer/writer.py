@@ -126,11 +126,11 @@ class Writer:
             self.abort()
             raise self._failure from None
         self._put_piece()
-        self._piece = bytearray(self._chunk())
+        self._piece = self._transfer.supply.buffer(self._chunk())
 
     def _put_piece(self) -> None:
         with self._run.pool.lock:
-            self._transfer.supply.put(memoryview(self._piece)[: self._filled])
+            self._transfer.supply.put(self._piece, self._filled)
             self._position += self._filled
             self._filled = 0
             self._handed = time.monotonic()
