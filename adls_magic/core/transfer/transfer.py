@@ -24,6 +24,10 @@ from adls_magic.core.transfer.target import Target
 
 Count = Callable[[int], None]
 
+# Seconds by which the question for the flushed length goes ahead of the rename beside it; one
+# that arrives after it has to be asked again at the new name.
+_HEAD_START = 0.002
+
 
 class State(Enum):
     """Where a transfer is."""
@@ -213,6 +217,8 @@ class Transfer:
         self._note(self._target.flush(self._supply.size, md5), md5)
 
     def _appear(self) -> None:
+        if not self._target.replaces:
+            self._stop.wait(_HEAD_START)
         self._target.appear()
 
     def _verify(self) -> None:
