@@ -285,8 +285,8 @@ class Fault:
     back. `half`: so, but in the middle of the answer. `reset`: whatever breaks, breaks with a TCP
     reset. `instead`: give these bytes as the answer; the request is not passed on. `swapped`:
     pass it on, and give these bytes for the answer. `slowly`: seconds over which the body is
-    taken in. `late`: seconds to wait before it is passed on. `delay`: seconds to wait before the
-    answer.
+    taken in. `late`: seconds to wait before it is passed on. `then`: called when it was done,
+    before the answer. `delay`: seconds to wait before the answer.
     """
 
     before: bool = False
@@ -298,6 +298,7 @@ class Fault:
     swapped: bytes | None = None
     slowly: float = 0.0
     late: float = 0.0
+    then: Callable[[], object] | None = None
     delay: float = 0.0
 
 
@@ -357,6 +358,8 @@ class Between(SocketServer):
         head = [line, *(name + b": " + value for name, value in got.headers)]
         behind.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
         raw, got.status = _answer_of(behind, got.method)
+        if fault.then is not None:
+            fault.then()
         if self.closing.wait(fault.delay) or fault.after:
             return False
         raw = fault.swapped or raw

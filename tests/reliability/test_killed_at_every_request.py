@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from core.conftest import KEY, account_at
@@ -56,7 +55,7 @@ class Case:
         )
 
 
-FOLDER = (SMALL, 0, LARGE, 10, 3 * CHUNK)
+FOLDER = (SMALL, LARGE, 0)
 CASES = {
     "small and new": Case((SMALL,)),
     "small and new with its MD5": Case((SMALL,), md5=True),
@@ -181,3 +180,82 @@ def test_cut_off_at_every_request(
 def waiting(lake) -> list[Path]:
     """What the lake holds of bytes that nobody has flushed."""
     return list((lake.root / ".adls-lake" / "waiting").iterdir())
+
+
+# -------------------------------------------------------------------------------- a real process
+
+
+class Kill:
+    """Sends `kill -9` to a process at its n-th request, before the service sees it or after."""
+
+    def __init__(self, number: int, *, done: bool) -> None:
+        self._left = itertools.count(1)
+        self._number = number
+        self._done = done
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, got: Forwarded) -> Fault | None:
+        if next(self._left) != self._number:
+            return None
+        if self._done:
+            return Fault(then=self._strike, after=True)
+        self._strike()
+        return Fault(before=True)
+
+    def _strike(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def start(between: Between, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start `adls-magic upload` in a process of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "ADLS_MAGIC_CONFIG": str(tmp_path / "none.ini"),
+        "AZURE_CONFIG_DIR": str(tmp_path / "none"),
+        "AZURE_STORAGE_ACCOUNT": "devstoreaccount1",
+        "AZURE_STORAGE_KEY": KEY,
+        "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{between.port}/devstoreaccount1",
+        "AZURE_CONTAINER_NAME": "lake",
+    }
+
+    def start(*words: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "adls_magic", "upload", *map(str, words)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    return start
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL on Windows")
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [(SMALL, 5), (SMALL, 6), (LARGE, 2), (LARGE, 10), (LARGE, 12)],
+)
+def test_killed_process(
+    size: int, number: int, done: bool, start, between: Between, client, place, tmp_path, names_in
+):
+    """Replacing a file: at the append or the rename; at the create, the flush or the rename."""
+    (path := tmp_path / "source.bin").write_bytes(data_of(size))
+    target = place.child("target.bin")
+    put(client, target, OLD)
+    words = (path, target.path, "--overwrite", "--chunk-size", CHUNK, "--workers", 1)
+    between.faults = kill = Kill(number, done=done)
+    kill.process = process = start(*words)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, said
+    assert client.read(target) in (OLD, path.read_bytes())
+    between.faults = lambda got: None
+    again = start(*words)
+    _, said = again.communicate(timeout=60)
+    assert again.returncode == 0, said
+    assert client.read(target) == path.read_bytes()
+    assert names_in() == ["target.bin"]
