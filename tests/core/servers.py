@@ -282,7 +282,7 @@ class Forwarded:
         return next((v.decode() for k, v in self.headers if k.lower() == name.encode()), None)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fault:
     """What `Between` does to one request.
 

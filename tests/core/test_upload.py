@@ -28,6 +28,8 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service import calls
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.upload import (
     UploadJob,
     UploadOptions,
@@ -385,6 +387,51 @@ def test_a_target_that_changes_while_it_is_overwritten(between: Between, client,
     with pytest.raises(errors.ConflictError):
         send(account_at(between.port), data_of(5 * CHUNK), target, if_exists="overwrite")
     assert client.read(target) == b"theirs"
+
+
+def again(
+    between: Between, fits: str, before: str, repeat: Callable[[Forwarded, RemotePath], None]
+) -> None:
+    """Let a try that was given up reach the service late: right before another request.
+
+    `repeat` does once more what the request that fits has asked for.
+    """
+    late: list[Forwarded] = []
+
+    def fault(got: Forwarded) -> None:
+        if re.search(before, got.target) and late:
+            path = urllib.parse.unquote(late[0].target.partition("?")[0]).split("/lake/", 1)[1]
+            repeat(late.pop(), RemotePath("lake", path))
+        if re.search(fits, got.target):
+            late.append(got)
+
+    between.faults = fault
+
+
+def test_a_late_append_before_the_rename(between: Between, client, target, names_in):
+    """It flushes the same bytes again: the staged file gets another etag, and is as whole."""
+
+    def append(got: Forwarded, staged: RemotePath) -> None:
+        body = PieceBody(MemoryReader(data_of(700)), 0, 700, lambda count: None)
+        client.append(staged, 0, body, flush=True, content_type=got.header("content-type"))
+
+    put(client, target, b"old")
+    again(between, "flush=true", "mode=legacy", append)
+    result = send(account_at(between.port), data_of(700), target, if_exists="overwrite")
+    assert client.read(target) == data_of(700) and names_in() == ["target.csv"]
+    assert result.etag == client.properties(target).etag
+
+
+def test_a_late_create_does_not_empty_what_has_arrived(between: Between, client, target, names_in):
+    """Not even that of a stream, which nothing can be gone on with."""
+
+    def create(got: Forwarded, staged: RemotePath) -> None:
+        with contextlib.suppress(errors.PathExistsError):
+            client.create(staged, if_none_match=got.header("if-none-match"))
+
+    again(between, r"\.partial\?resource=file", "action=flush", create)
+    send(account_at(between.port), io.BytesIO(data_of(5 * CHUNK)), target)
+    assert client.read(target) == data_of(5 * CHUNK) and names_in() == ["target.csv"]
 
 
 # ------------------------------------------------------------------------------------ several files

@@ -185,7 +185,9 @@ class Target:
         start = 0
         self._unanswered = True
         try:
-            self._etag = self._create(self._written, if_none_match="*" if plan else None)
+            # On condition also where nothing can be gone on with: a try that was given up and
+            # lands late must not empty the file again.
+            self._etag = self._create(self._written, if_none_match="*")
         except errors.PathExistsError:
             self._unanswered = False
             start = self._take_over(plan)
@@ -345,7 +347,17 @@ class Target:
             self._etag = self._fill(body, content_md5)
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             raise self._taken_over(error) from None
-        self.appear()
+        try:
+            self.appear()
+        except errors.ConflictError as error:
+            # A try of the append that was given up may have landed late: it has flushed the same
+            # bytes once more.
+            found = self._client.find(self._written)
+            size = body.length if body is not None else 0
+            if error.code != "SourceConditionNotMet" or found is None or found.size != size:
+                raise
+            self._etag = found.etag
+            self.appear()
         return self._etag
 
     def _rename(self) -> None:
