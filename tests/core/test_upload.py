@@ -389,6 +389,24 @@ def test_a_target_that_changes_while_it_is_overwritten(between: Between, client,
     assert client.read(target) == b"theirs"
 
 
+def test_no_flush_while_an_append_is_unanswered(between: Between, client, target, tmp_path):
+    """Not the last one: what lands after it would stay waiting. Each answer takes its time."""
+    answered: list[str] = []
+
+    def fault(got: Forwarded) -> Fault | None:
+        if "action=append" in got.target:
+            return Fault(then=lambda: (time.sleep(0.03), answered.append(got.target)))
+        if "action=flush" in got.target:
+            assert len(answered) == between.count("action=append") == 13
+            flushed.append(got.target)
+        return None
+
+    flushed: list[str] = []
+    between.faults = fault
+    send(account_at(between.port), as_path(data_of(13 * CHUNK), tmp_path), target, workers=4)
+    assert len(flushed) == 1 and client.read(target) == data_of(13 * CHUNK)
+
+
 def again(
     between: Between, fits: str, before: str, repeat: Callable[[Forwarded, RemotePath], None]
 ) -> None:

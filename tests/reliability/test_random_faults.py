@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,18 +21,20 @@ from core.conftest import KEY, account_at, lake_port
 from core.servers import Between, Fault, Forwarded, answer, error
 from core.uploads import CHUNK, put
 
+from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
-from adls_magic.core.service import transport
+from adls_magic.core.service import calls, transport
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer import landing
-from adls_magic.core.transfer.upload import UploadJob, UploadOptions, upload_all
+from adls_magic.core.transfer.upload import UploadJob, UploadOptions, UploadResult, upload_all
 from adls_magic.lake import LocalLake
 
 RUNS = int(os.environ.get("ADLS_FAULT_RUNS", "6"))
 SEED = int(os.environ.get("ADLS_SEED", "1"))
 TIME_OUT = 0.4  # seconds, for an answer; a minute would make long tests
 LATE = 0.6  # seconds
+LATE_CREATE = "request after the time-out: PUT ."
 OLD = b"what was there before"
 
 pytestmark = pytest.mark.timeout(120)
@@ -158,18 +161,72 @@ def test_random_faults(
         try:
             results = upload_all(account_at(between.port), jobs, command.options, progress=False)
         finally:
-            print(f"{between.lines}\n{len(between.seen)} requests; {faults.made}; waits {waits}")
-        check(client, jobs, command, results)
+            print(f"{len(between.seen)} requests; {faults.made}; waits {waits}")
         between.drain()
-    check(client, jobs, command, results)
-    # A transient fault costs a fraction of a second, not many.
-    assert all(seconds <= 0.2 * 2 ** (failures - 1) for failures, seconds in waits)
-
-
-def check(client: Client, jobs, command: Command, results) -> None:
     for job, content, result in zip(jobs, command.contents, results, strict=True):
         assert client.read(job.target) == content
         assert result.size == len(content)
         assert client.properties(job.target).content_type == "application/octet-stream"
-    listed = sorted(item.name for item in client.list(jobs[0].target.parent))
-    assert listed == sorted(job.target.path for job in jobs)
+    found = {item.name: item.size for item in client.list(place)}
+    others = {name: size for name, size in found.items() if "partial" in name}
+    assert found.keys() - others.keys() == {job.target.path for job in jobs}
+    # The create of a staged file that reaches the service when all is over leaves that, empty.
+    assert len(others) <= sum(one.startswith(LATE_CREATE) for one in faults.made)
+    assert set(others.values()) <= {0}
+    # A transient fault costs a fraction of a second, not many.
+    assert all(seconds <= 0.2 * 2 ** (failures - 1) for failures, seconds in waits)
+
+
+# ------------------------------------------------------------------------------------- giving up
+
+KEPT = 20 * CHUNK
+GIVEN_UP = {
+    "503": (Fault(instead=answer(503, BUSY)), r"at its limits.*\[503 ServerBusy"),
+    "500": (Fault(instead=error(500, "InternalError")), r"the service failed.*\[500 InternalError"),
+    "a line that keeps breaking": (Fault(before=True), r"the connection broke"),
+    "no answer": (Fault(delay=LATE), r"did not answer in time"),
+}
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["appends", "everything"])
+@pytest.mark.parametrize("name", GIVEN_UP)
+def test_giving_up(
+    name: str, everything: bool, between: Between, client, place, tmp_path, monkeypatch
+):
+    """After a bounded number of tries, with the last cause; a rerun goes on from what is safe."""
+    fault, says = GIVEN_UP[name]
+    monkeypatch.setattr(transport, "BLOCK_TIMEOUT", TIME_OUT)
+    monkeypatch.setattr(landing, "CHECKPOINT_BYTES", 5 * CHUNK)
+    policy = RetryPolicy(tries=3, first_wait=0.01)
+    monkeypatch.setattr(calls, "RetryPolicy", lambda **given: policy)
+    (path := tmp_path / "source.bin").write_bytes(content := random.Random(1).randbytes(2 * KEPT))
+    target, down = place.child("target.bin"), threading.Event()
+    put(client, target, OLD)
+
+    def faults(got: Forwarded) -> Fault | None:
+        if f"append&position={KEPT}" in got.target:
+            down.set()
+        return fault if down.is_set() and (everything or "append" in got.target) else None
+
+    def upload() -> UploadResult:
+        options = UploadOptions(if_exists="overwrite", chunk_size=CHUNK, workers=1)
+        account = account_at(between.port)
+        return upload_all(account, [UploadJob(path, target)], options, progress=False)[0]
+
+    between.faults = faults
+    with pytest.raises(errors.AdlsError, match=says) as caught:
+        upload()
+    print(caught.value)
+    assert re.search(r"run it again|try again", str(caught.value))
+    assert "19.5 KiB are staged: run it again to go on from there" in str(caught.value)
+    assert between.count(f"action=append&position={KEPT}$") == policy.tries
+    assert client.read(target) == OLD
+    between.faults = lambda got: None
+    assert upload().resumed_from == KEPT
+    assert client.read(target) == content
+
+
+def test_patience_is_bounded_by_default():
+    """No try begins later than a minute and a half after the first failure."""
+    policy = RetryPolicy()
+    assert policy.patience <= 90 and policy.tries <= 12

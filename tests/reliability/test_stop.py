@@ -152,7 +152,17 @@ class Scene:
             assert client.read(self.target) == self.source.read_bytes()
 
 
-@pytest.fixture(params=PHASES)
+# The others differ in nothing that a terminal could see.
+IN_TERMINAL = [
+    "looking at the target's folder",
+    "waiting for an answer",
+    "waiting to try again",
+    "sending on a dead line",
+    "flushing",
+]
+
+
+@pytest.fixture
 def scene(request, client: Client, place, tmp_path) -> Scene:
     phase = PHASES[request.param]
     source, target = tmp_path / "source.bin", place.child("target.bin")
@@ -215,6 +225,7 @@ def notebook(environment: dict[str, str]) -> Iterator[Notebook]:
     opened.close()
 
 
+@pytest.mark.parametrize("scene", PHASES, indirect=True)
 def test_stop_in_a_notebook(scene: Scene, notebook: Notebook, line: Line, client: Client):
     began: list[float] = []
 
@@ -226,25 +237,55 @@ def test_stop_in_a_notebook(scene: Scene, notebook: Notebook, line: Line, client
     line.hold(scene.phase)
     try:
         reply = notebook.run(f"%adls_upload {scene.words}", meanwhile=stop)
-        took = time.monotonic() - began[0]
-        left = json.loads(notebook.run(f"print(json.dumps(left({line.port})))")["text"])
+        check_stopped(reply, scene.phase, time.monotonic() - began[0], notebook, line)
     finally:
         line.release()
-    print(f"stopped after {took:.2f} s: {reply}")
-    assert reply["status"] == "error" and reply["ename"] == "UploadStopped", reply
-    assert re.search(scene.phase.says, reply["evalue"]), reply["evalue"]
-    assert reply["traceback"] == [f"UploadStopped: {reply['evalue']}"]
-    assert "\n" not in reply["evalue"]
-    assert left == []
-    assert took < SOON
     again = notebook.run(f"%adls_upload {scene.words}")
     assert again["status"] == "ok", again
     scene.check(client)
 
 
+def test_stop_in_a_notebook_while_a_source_is_waited_for(
+    notebook: Notebook, line: Line, client: Client, place
+):
+    put(client, target := place.child("target.bin"), OLD)
+    began: list[float] = []
+    looks = Phase("^HEAD", fault=Fault())
+    code = f"""
+import adls_magic, time
+def slow():
+    yield bytes({20 * CHUNK})
+    time.sleep({PATIENCE})
+adls_magic.upload(slow(), {target.path!r}, overwrite=True)
+"""
+
+    def stop() -> None:
+        assert line.reached.wait(PATIENCE)
+        time.sleep(0.3)
+        began.append(time.monotonic())
+        notebook.kernel.interrupt_kernel()
+
+    line.hold(looks)
+    reply = notebook.run(code, meanwhile=stop)
+    check_stopped(reply, looks, time.monotonic() - began[0], notebook, line)
+    assert client.read(target) == OLD
+
+
+def check_stopped(reply: dict, phase: Phase, took: float, notebook: Notebook, line: Line) -> None:
+    """One line, soon, and nothing of ours is left in the kernel."""
+    print(f"stopped after {took:.2f} s: {reply['ename']}: {reply['evalue']}")
+    left = json.loads(notebook.run(f"print(json.dumps(left({line.port})))")["text"])
+    assert reply["status"] == "error" and reply["ename"] == "UploadStopped", reply
+    assert re.search(phase.says, reply["evalue"]) and "\n" not in reply["evalue"]
+    assert reply["traceback"] == [f"UploadStopped: {reply['evalue']}"]
+    assert left == []
+    assert took < SOON
+
+
 # ------------------------------------------------------------------------------------ a terminal
 
 
+@pytest.mark.parametrize("scene", IN_TERMINAL, indirect=True)
 def test_stop_in_a_terminal(scene: Scene, environment, line: Line, client: Client):
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
