@@ -15,6 +15,7 @@ import adls_magic
 from adls_magic import options
 from adls_magic.core import errors
 from adls_magic.core.account import profiles
+from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer import existing
 from adls_magic.lake import LocalLake
 
@@ -103,6 +104,23 @@ def test_links_inside_the_repository_lead_somewhere() -> None:
     named = re.findall(r"^\| `(adls_magic/[\w/]*|tests/[\w/]*)`", section("## Development"), re.M)
     assert len(named) >= 3
     assert not [name for name in named if not (CHECKOUT / name).is_dir()]
+
+
+def test_named_tests_are_there() -> None:
+    rows = re.findall(r"^\| (?!if|---)(.*) \|$", section("## What happens if …"), re.M)
+    assert len(rows) >= 10
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row.rpartition("|")[2])
+        assert named, row
+        for path, test in named:
+            source = (CHECKOUT / path).read_text(encoding="utf-8")
+            assert f"def {test}(" in source, f"{path} has no {test}"
+
+
+def test_the_policy_of_retries_is_named() -> None:
+    policy = RetryPolicy()
+    said = f"after {policy.tries} tries of a request, or {policy.patience:.0f} seconds"
+    assert said in section("## What happens if …")
 
 
 def test_example_shows_what_it_really_shows(tmp_path: Path) -> None:
