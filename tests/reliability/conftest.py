@@ -1,6 +1,11 @@
-"""The core's lake, client and proxy, with its check that no thread and no socket is left."""
+"""The core's lake, client and proxy."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from core.conftest import (
     between,
@@ -8,7 +13,6 @@ from core.conftest import (
     client,
     lake,
     names_in,
-    nothing_is_left,
     place,
     quick,
 )
@@ -19,7 +23,6 @@ __all__ = [
     "client",
     "lake",
     "names_in",
-    "nothing_is_left",
     "place",
     "quick",
 ]

@@ -17,7 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from core.conftest import KEY, account_at, lake_port
+from core.conftest import (  # noqa: F401 - one is for every test here
+    KEY,
+    account_at,
+    lake_port,
+    nothing_is_left,
+)
 from core.servers import Between, Fault, Forwarded, answer, error
 from core.uploads import CHUNK, put
 

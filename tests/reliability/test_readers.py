@@ -14,7 +14,11 @@ import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError
 from azure.storage.filedatalake import DataLakeServiceClient
-from core.conftest import KEY, account_at
+from core.conftest import (  # noqa: F401 - one is for every test here
+    KEY,
+    account_at,
+    nothing_is_left,
+)
 from core.servers import Between, Fault, error
 from core.uploads import CHUNK, data_of, put, send
 
@@ -23,7 +27,7 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
 from adls_magic.lake import LocalLake
 
-OVERWRITES = int(os.environ.get("ADLS_OVERWRITES", "200"))
+OVERWRITES = int(os.environ.get("ADLS_OVERWRITES", "120"))
 SIZES = [10, CHUNK, CHUNK + 1, 7 * CHUNK + 3]
 READ = Callable[[], bytes | None]
 

@@ -19,7 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from core.conftest import KEY, lake_port
+from core.conftest import (  # noqa: F401 - one is for every test here
+    KEY,
+    lake_port,
+    nothing_is_left,
+)
 from core.servers import Between, Fault, Forwarded, answer
 from core.uploads import CHUNK, data_of, put
 from jupyter_client.manager import start_new_kernel
