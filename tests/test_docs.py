@@ -15,6 +15,7 @@ import adls_magic
 from adls_magic import options
 from adls_magic.core import errors
 from adls_magic.core.account import profiles
+from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer import existing
 from adls_magic.lake import LocalLake
 
@@ -105,7 +106,7 @@ def test_links_inside_the_repository_lead_somewhere() -> None:
     assert not [name for name in named if not (CHECKOUT / name).is_dir()]
 
 
-@pytest.mark.parametrize("document", ["tests/LEAKS.md"])
+@pytest.mark.parametrize("document", ["tests/LEAKS.md", "README.md"])
 def test_every_test_that_a_document_names_exists(document: str) -> None:
     text = (CHECKOUT / document).read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
@@ -116,8 +117,22 @@ def test_every_test_that_a_document_names_exists(document: str) -> None:
         if not re.search(rf"^def {test}\(", (CHECKOUT / file).read_text("utf-8"), re.MULTILINE)
     ]
     assert not missing
-    rows = re.findall(r"^\| (?!\*\*|---|way out)(.*) \|$", text, re.MULTILINE)
-    assert not [row for row in rows if not row.endswith("`")]  # a row without its test
+
+
+def test_every_row_of_what_is_promised_names_its_test() -> None:
+    leaks = (CHECKOUT / "tests/LEAKS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!\*\*|---|way out)(.*) \|$", leaks, re.MULTILINE)
+    what_if = re.findall(r"^\| (?!if|---)(.*) \|$", section("## What happens if …"), re.M)
+    assert len(rows) >= 10
+    assert len(what_if) >= 10
+    unnamed = [row for row in rows + what_if if not re.search(r"`tests/\S+::test_\w+`$", row)]
+    assert not unnamed
+
+
+def test_the_policy_of_retries_is_named() -> None:
+    policy = RetryPolicy()
+    said = f"after {policy.tries} tries of a request, or {policy.patience:.0f} seconds"
+    assert said in section("## What happens if …")
 
 
 def test_example_shows_what_it_really_shows(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from adls_magic.commands import (
     progress_of,
     upload_options,
 )
+from adls_magic.core.errors import UploadStopped
 from adls_magic.core.text import count, format_age, format_size, table
 
 if TYPE_CHECKING:
@@ -33,7 +34,17 @@ def upload(arguments: UploadArguments, defaults: Defaults) -> Done:
 
     Raises:
         AdlsError: a source, the account, DEST or the upload failed; see `errors`.
+        UploadStopped: Stop or Ctrl-C, also while DEST was looked at.
     """
+    try:
+        return _upload(arguments, defaults)
+    except UploadStopped:
+        raise
+    except KeyboardInterrupt:
+        raise UploadStopped("Stopped; every target is old or new, and whole.") from None
+
+
+def _upload(arguments: UploadArguments, defaults: Defaults) -> Done:
     from adls_magic.core.transfer.placement import make_directories, placed_in_lake, url_of
     from adls_magic.core.transfer.tree import expand
     from adls_magic.core.transfer.upload import upload_all

@@ -144,13 +144,18 @@ class Area:
     def drop(self) -> None:
         """Throw everything away; appends still on their way come to nothing."""
         with self._lock:
-            self._dropped = True
-            gone = [piece.file for piece in self._pieces.values()]
-            if self._main is not None:
-                gone.append(self._main)
-            self._pieces, self._main = {}, None
+            gone = self._end()
         for file in gone:
             file.leave()
+
+    def _end(self) -> list[SideFile]:
+        """Take no more appends; return the files that nobody needs any longer."""
+        self._dropped = True
+        gone = [piece.file for piece in self._pieces.values()]
+        if self._main is not None:
+            gone.append(self._main)
+        self._pieces, self._main = {}, None
+        return gone
 
     def tile(self, start: int, end: int) -> list[Piece]:
         """Return the pieces that fill `[start, end)` exactly.
@@ -200,10 +205,11 @@ class Area:
             for piece in gone:
                 del self._pieces[piece.position]
             ended = not self._pieces and not self._active
-        for piece in gone:
-            piece.file.leave()
-        if ended:
-            self.drop()
+            files = [piece.file for piece in gone]
+            # In the same breath: an append that begins after it needs a new area.
+            files += self._end() if ended else []
+        for file in files:
+            file.leave()
         return ended
 
 

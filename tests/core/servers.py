@@ -138,6 +138,12 @@ class SocketServer:
     def _converse(self, wire: socket.socket, number: int) -> None:
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Take no more connections, and wait until those that there are have ended."""
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(20)
+
     def close(self) -> None:
         self.closing.set()
         with contextlib.suppress(OSError):
@@ -276,20 +282,29 @@ class Forwarded:
         return next((v.decode() for k, v in self.headers if k.lower() == name.encode()), None)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fault:
     """What `Between` does to one request.
 
-    `before`: break the connection instead of passing the request on. `after`: pass it on, and
-    break the connection instead of giving the answer back. `instead`: give these bytes as the
-    answer; the request is not passed on. `swapped`: pass it on, and give these bytes for the
-    answer. `delay`: seconds to wait before the answer.
+    `before`: break the connection instead of passing the request on. `within`: so, but in the
+    middle of its body. `after`: pass it on, and break the connection instead of giving the answer
+    back. `half`: so, but in the middle of the answer. `reset`: whatever breaks, breaks with a TCP
+    reset. `instead`: give these bytes as the answer; the request is not passed on. `swapped`:
+    pass it on, and give these bytes for the answer. `slowly`: seconds over which the body is
+    taken in. `late`: seconds to wait before it is passed on. `then`: called when it was done,
+    before the answer. `delay`: seconds to wait before the answer.
     """
 
     before: bool = False
+    within: bool = False
     after: bool = False
+    half: bool = False
+    reset: bool = False
     instead: bytes | None = None
     swapped: bytes | None = None
+    slowly: float = 0.0
+    late: float = 0.0
+    then: Callable[[], object] | None = None
     delay: float = 0.0
 
 
@@ -321,31 +336,51 @@ class Between(SocketServer):
         ):
             behind.settimeout(20)
             while (head := read_head(stream)) is not None:
-                if not self._pass_on(wire, behind, stream, *head):
+                method, target, _ = head[0].decode("ascii").split(" ")
+                length = next((int(v) for k, v in head[1] if k.lower() == b"content-length"), 0)
+                got = Forwarded(method, target, head[1], length)
+                with self._lock:
+                    self.seen.append(got)
+                fault = self.faults(got) or Fault()
+                if not self._pass_on(wire, behind, stream, head[0], got, fault):
+                    if fault.reset:
+                        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                     return
 
-    def _pass_on(self, wire, behind, stream, line: bytes, headers: list) -> bool:
-        method, target, _ = line.decode("ascii").split(" ")
-        length = next((int(v) for k, v in headers if k.lower() == b"content-length"), 0)
-        body = stream.read(length)
-        if len(body) < length:
+    def _pass_on(self, wire, behind, stream, line: bytes, got: Forwarded, fault: Fault) -> bool:
+        """Return False when the connection is to be broken."""
+        if fault.within:
+            stream.read(got.length // 2)
+        if fault.before or fault.within:
             return False
-        got = Forwarded(method, target, headers, length)
-        with self._lock:
-            self.seen.append(got)
-        fault = self.faults(got) or Fault()
-        if fault.before:
+        body = self._taken_in(stream, got.length, fault.slowly)
+        if len(body) < got.length:
             return False
         if fault.instead is not None:
             wire.sendall(fault.instead)
             return True
-        head = [line, *(name + b": " + value for name, value in headers)]
+        if self.closing.wait(fault.late):
+            return False
+        head = [line, *(name + b": " + value for name, value in got.headers)]
         behind.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
-        raw, got.status = _answer_of(behind, method)
+        raw, got.status = _answer_of(behind, got.method)
+        if fault.then is not None:
+            fault.then()
         if self.closing.wait(fault.delay) or fault.after:
             return False
-        wire.sendall(fault.swapped or raw)
-        return True
+        raw = fault.swapped or raw
+        wire.sendall(raw[: len(raw) // 2] if fault.half else raw)
+        return not fault.half
+
+    def _taken_in(self, stream, length: int, slowly: float) -> bytes:
+        """Read a body, a tenth at a time when it is to last."""
+        if not slowly:
+            return stream.read(length)
+        parts = []
+        for start in range(0, length, step := -(-length // 10) or 1):
+            self.closing.wait(slowly / 10)
+            parts.append(stream.read(min(step, length - start)))
+        return b"".join(parts)
 
 
 def _answer_of(behind: socket.socket, method: str) -> tuple[bytes, int]:

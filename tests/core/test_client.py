@@ -436,6 +436,17 @@ def test_create_lost(shaky: Client, between: Between, file: RemotePath):
     assert lost and shaky.properties(file).etag == etag
 
 
+def test_create_without_condition_lost(shaky: Client, between: Between, file: RemotePath):
+    """Sent again, before anything was appended; the etag is the second one's."""
+    write(shaky, file, b"old")
+    lost = lose(between, "resource=file")
+    etag = shaky.create(file)
+    assert lost and between.count("resource=file") == 3
+    shaky.append(file, 0, body(b"abc"))
+    shaky.flush(file, 3, if_match=etag)
+    assert shaky.read(file) == b"abc"
+
+
 def test_create_done_though_answered_500(shaky: Client, between: Between, file: RemotePath):
     def fault(got: Forwarded) -> Fault | None:
         first = got.method == "PUT" and between.count("^PUT") == 1
@@ -517,6 +528,30 @@ def test_rename_that_never_won(shaky: Client, between: Between, place: RemotePat
     between.faults = fault
     with pytest.raises(errors.PathNotFoundError):
         shaky.rename(old, new, source_etag=etag)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_rename_into_a_directory_that_is_said_not_to_be_there(
+    times: int, shaky: Client, between: Between, place: RemotePath
+):
+    """It may be what the service remembers: asked once more, and then believed."""
+    old, new = place.child("old"), place.child("new")
+    etag = write(shaky, old, b"abc")
+    told = error(404, "RenameDestinationParentPathNotFound")
+
+    def fault(got: Forwarded) -> Fault | None:
+        is_told = "mode=legacy" in got.target and between.count("mode=legacy") <= times
+        return Fault(instead=told) if is_told else None
+
+    between.faults = fault
+    if times == 1:
+        shaky.rename(old, new, source_etag=etag)
+        assert shaky.read(new) == b"abc"
+    else:
+        with pytest.raises(errors.PathNotFoundError, match="directory has gone"):
+            shaky.rename(old, new, source_etag=etag)
+        assert shaky.read(old) == b"abc"
+    assert between.count("mode=legacy") == 2
 
 
 def test_delete_lost(shaky: Client, between: Between, file: RemotePath):

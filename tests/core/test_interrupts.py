@@ -101,14 +101,18 @@ def test_stop_at_any_moment(size: int, seed: int, lake, client: Client, place, t
     assert names_in() == sorted(f"{number}.bin" for number in range(25))
 
 
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize(
     ("step", "size"),
     [("resource=file", 700), ("resource=file", 20 * CHUNK), ("append", 20 * CHUNK)],
 )
-def test_a_stop_leaves_no_stub(step: str, size: int, between: Between, place, names_in):
+def test_a_stop_leaves_no_stub(
+    step: str, size: int, in_place: bool, between: Between, place, names_in
+):
     """Also when the service has made the file, and its answer was cut off."""
     hold(between, step)
-    assert not attempt(account_at(between.port), bytes(size), place.child("x"), 0.3)
+    account, target = account_at(between.port), place.child("x")
+    assert not attempt(account, bytes(size), target, 0.3, in_place=in_place)
     assert names_in() == []
 
 

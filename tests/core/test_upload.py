@@ -33,7 +33,6 @@ from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.upload import (
     UploadJob,
     UploadOptions,
-    UploadResult,
     open_writer,
     upload_all,
 )
@@ -41,13 +40,9 @@ from adls_magic.lake import LocalLake
 
 from .conftest import KEY, account_at
 from .servers import Between, Fault, Forwarded, SilentServer, answer, error
+from .uploads import CHUNK, data_of, put, send
 
-CHUNK = 1000
 SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 37 * CHUNK + 5]
-
-
-def data_of(size: int) -> bytes:
-    return random.Random(size).randbytes(size)
 
 
 @pytest.fixture
@@ -64,20 +59,6 @@ def sdk(lake: LocalLake) -> Callable[[RemotePath], bytes]:
             return service.get_file_client("lake", remote.path).download_file().readall()
 
     return read
-
-
-def send(account, source, target: RemotePath, **options: Any) -> UploadResult:
-    options.setdefault("chunk_size", CHUNK)
-    job = UploadJob(source, target)
-    return upload_all(account, [job], UploadOptions(**options), progress=False)[0]
-
-
-def put(client: Client, remote: RemotePath, data: bytes) -> str:
-    client.create(remote)
-    if data:
-        body = PieceBody(MemoryReader(data), 0, len(data), lambda count: None)
-        client.append(remote, 0, body, flush=True)
-    return client.properties(remote).etag
 
 
 # ------------------------------------------------------------------------------ sizes and sources
@@ -406,6 +387,69 @@ def test_a_target_that_changes_while_it_is_overwritten(between: Between, client,
     with pytest.raises(errors.ConflictError):
         send(account_at(between.port), data_of(5 * CHUNK), target, if_exists="overwrite")
     assert client.read(target) == b"theirs"
+
+
+def test_no_flush_while_an_append_is_unanswered(between: Between, client, target, tmp_path):
+    """Not the last one: what lands after it would stay waiting. Each answer takes its time."""
+    answered: list[str] = []
+
+    def fault(got: Forwarded) -> Fault | None:
+        if "action=append" in got.target:
+            return Fault(then=lambda: (time.sleep(0.03), answered.append(got.target)))
+        if "action=flush" in got.target:
+            assert len(answered) == between.count("action=append") == 13
+            flushed.append(got.target)
+        return None
+
+    flushed: list[str] = []
+    between.faults = fault
+    send(account_at(between.port), as_path(data_of(13 * CHUNK), tmp_path), target, workers=4)
+    assert len(flushed) == 1 and client.read(target) == data_of(13 * CHUNK)
+
+
+def again(
+    between: Between, fits: str, before: str, repeat: Callable[[Forwarded, RemotePath], None]
+) -> None:
+    """Let a try that was given up reach the service late: right before another request.
+
+    `repeat` does once more what the request that fits has asked for.
+    """
+    late: list[Forwarded] = []
+
+    def fault(got: Forwarded) -> None:
+        if re.search(before, got.target) and late:
+            path = urllib.parse.unquote(late[0].target.partition("?")[0]).split("/lake/", 1)[1]
+            repeat(late.pop(), RemotePath("lake", path))
+        if re.search(fits, got.target):
+            late.append(got)
+
+    between.faults = fault
+
+
+def test_a_late_append_before_the_rename(between: Between, client, target, names_in):
+    """It flushes the same bytes again: the staged file gets another etag, and is as whole."""
+
+    def append(got: Forwarded, staged: RemotePath) -> None:
+        body = PieceBody(MemoryReader(data_of(700)), 0, 700, lambda count: None)
+        client.append(staged, 0, body, flush=True, content_type=got.header("content-type"))
+
+    put(client, target, b"old")
+    again(between, "flush=true", "mode=legacy", append)
+    result = send(account_at(between.port), data_of(700), target, if_exists="overwrite")
+    assert client.read(target) == data_of(700) and names_in() == ["target.csv"]
+    assert result.etag == client.properties(target).etag
+
+
+def test_a_late_create_does_not_empty_what_has_arrived(between: Between, client, target, names_in):
+    """Not even that of a stream, which nothing can be gone on with."""
+
+    def create(got: Forwarded, staged: RemotePath) -> None:
+        with contextlib.suppress(errors.PathExistsError):
+            client.create(staged, if_none_match=got.header("if-none-match"))
+
+    again(between, r"\.partial\?resource=file", "action=flush", create)
+    send(account_at(between.port), io.BytesIO(data_of(5 * CHUNK)), target)
+    assert client.read(target) == data_of(5 * CHUNK) and names_in() == ["target.csv"]
 
 
 # ------------------------------------------------------------------------------------ several files

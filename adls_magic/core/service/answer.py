@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from adls_magic.core.service.whole_response import WholeResponse
+
 _LARGEST_HEAD = 64 * 1024  # bytes
 _AT_ONCE = 256 * 1024  # bytes of a body read by one call
 
@@ -136,7 +138,7 @@ class _Replayed(io.RawIOBase):
 
 def _read_by_library(data: bytes, sock: socket.socket, method: str) -> tuple[Answer, bool]:
     source: Any = _Replayed(data, sock)
-    response = http.client.HTTPResponse(source, method=method)
+    response = WholeResponse(source, method=method)
     try:
         response.begin()
         answer = Answer(response.status, response.headers, response.read())

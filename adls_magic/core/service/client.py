@@ -275,6 +275,10 @@ class Client(Calls):
             }
         )
         answer, lost = self.call("PUT", target, "mode=legacy", headers)
+        if error_code(answer) == "RenameDestinationParentPathNotFound" and self.find(source):
+            # The service may remember a state of the directory that has passed: asked once more.
+            answer, again = self.call("PUT", target, "mode=legacy", headers)
+            lost += again
         if lost and source_etag and answer.status in (404, 409, 412):
             found = self.find(target)
             if found is not None and found.etag == source_etag:

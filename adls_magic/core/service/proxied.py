@@ -10,6 +10,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 
 from adls_magic.core.secret import redact
+from adls_magic.core.service.whole_response import WholeResponse
 
 
 class ProxyAdapter(HTTPAdapter):
@@ -44,6 +45,7 @@ def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[A
     class Watched(base):  # type: ignore[misc]
         is_watched = True
         debuglevel = 0  # http.client's own way of printing every header, if somebody turned it on
+        response_class = WholeResponse
 
         def _new_conn(self) -> socket.socket:
             # Before any word with the proxy, so that a silent one can be stopped.

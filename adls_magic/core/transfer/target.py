@@ -4,7 +4,8 @@
   append that flushes. Between the two, the empty file carries a content type that marks it as
   unfinished; the flush replaces it.
 - **staged**: everything else goes to a hidden sibling and is renamed over the target at the end.
-- **in place**: at the target itself, for accounts and rights that do not allow a rename.
+- **in place**: at the target itself, for accounts and rights that do not allow a rename. A new
+  file carries the mark as well until its flush.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Target:
         self.remote = remote
         self._wish = wish
         self._fingerprint = ""
+        self._mark = ""  # content type of what is unfinished at the target and of this upload
         self._existing: PathProperties | None = None
         self._written = remote  # where the bytes go
         self._etag = ""
@@ -52,7 +54,8 @@ class Target:
         """Tell what is to be written: a text that differs when the bytes may differ.
 
         What a run leaves behind carries a fingerprint of it, and of all that is stored with the
-        file, so that only the very same upload goes on with it.
+        file, so that only the very same upload goes on with it. May be called once more with a
+        surer text: that one counts for the staged name.
         """
         wish, remote = self._wish, self.remote
         # Not the endpoint: the same file may be reached by another one next time.
@@ -60,6 +63,7 @@ class Target:
         parts += [f"{name}={value}" for name, value in sorted(wish.metadata.items())]
         text = "|".join(parts).encode("utf-8", "surrogatepass")
         self._fingerprint = hashlib.sha256(text).hexdigest()[:16]
+        self._mark = self._mark or f"{MARK}; of={self._fingerprint}"
 
     def look(self) -> None:
         """Ask the service what is at the target, and act on it.
@@ -74,7 +78,7 @@ class Target:
             self._client.delete(self.remote, if_match=found.etag)
             found = None
         self._existing = found
-        if found is not None:
+        if found is not None and found.content_type != self._mark:
             judge(found, self._wish, self._client.url(self.remote))
 
     # ------------------------------------------------------------------- direct
@@ -88,13 +92,12 @@ class Target:
         Raises:
             PathExistsError, ConflictError, SkippedError: as `look`.
         """
-        mark = f"{MARK}; of={self._fingerprint}"
-        content_type = self._wish.content_type if body is None else mark
-        if not self._create_new(content_type, mark):
+        content_type = self._wish.content_type if body is None else self._mark
+        if not self._create_new(content_type):
             self.look()
             # A stale stub that `look` removed leaves the name free.
             self._is_inherited = True
-            if self._existing is not None or not self._create_new(content_type, mark):
+            if self._existing is not None or not self._create_new(content_type):
                 return None
         self._is_ours = True
         try:
@@ -110,9 +113,9 @@ class Target:
         self._is_ours = False
         return self._etag
 
-    def _create_new(self, content_type: str, mark: str) -> bool:
+    def _create_new(self, content_type: str) -> bool:
         """Create the target, or take what this very upload left before its append was cut off."""
-        self._unanswered = content_type == mark
+        self._unanswered = content_type == self._mark
         try:
             self._etag = self._client.create(
                 self.remote,
@@ -126,7 +129,7 @@ class Target:
             stub = self._client.find(self.remote)
             if stub is None and isinstance(error, errors.ConflictError):
                 raise
-            if stub is None or stub.size > 0 or stub.content_type != mark:
+            if stub is None or stub.size > 0 or stub.content_type != self._mark:
                 return False
             self._etag = stub.etag
             self._is_inherited = True
@@ -182,7 +185,9 @@ class Target:
         start = 0
         self._unanswered = True
         try:
-            self._etag = self._create(self._written, if_none_match="*" if plan else None)
+            # On condition also where nothing can be gone on with: a try that was given up and
+            # lands late must not empty the file again.
+            self._etag = self._create(self._written, if_none_match="*")
         except errors.PathExistsError:
             self._unanswered = False
             start = self._take_over(plan)
@@ -193,11 +198,19 @@ class Target:
 
     def _open_in_place(self) -> None:
         existing = self._existing
-        if existing is None:
-            self._etag = self._create(self.remote, if_none_match="*")
-            self._is_ours = True
-        else:
+        if existing is not None and existing.content_type != self._mark:
             self._etag = self._create(self.remote, if_match=existing.etag)
+            return
+        # Marked, so that after a kill a rerun knows it for its own and not for somebody's file.
+        self._unanswered = True
+        self._etag = self._create(
+            self.remote,
+            if_none_match="*" if existing is None else None,
+            if_match=existing.etag if existing else None,
+            content_type=self._mark,
+        )
+        self._unanswered = False
+        self._is_ours = True
 
     def _create(
         self,
@@ -205,13 +218,14 @@ class Target:
         *,
         if_none_match: str | None = None,
         if_match: str | None = None,
+        content_type: str | None = None,
     ) -> str:
         wish = self._wish
         return self._client.create(
             remote,
             if_none_match=if_none_match,
             if_match=if_match,
-            content_type=wish.content_type,
+            content_type=content_type or wish.content_type,
             metadata=wish.metadata,
         )
 
@@ -333,7 +347,17 @@ class Target:
             self._etag = self._fill(body, content_md5)
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             raise self._taken_over(error) from None
-        self.appear()
+        try:
+            self.appear()
+        except errors.ConflictError as error:
+            # A try of the append that was given up may have landed late: it has flushed the same
+            # bytes once more.
+            found = self._client.find(self._written)
+            size = body.length if body is not None else 0
+            if error.code != "SourceConditionNotMet" or found is None or found.size != size:
+                raise
+            self._etag = found.etag
+            self.appear()
         return self._etag
 
     def _rename(self) -> None:
@@ -392,8 +416,7 @@ class Target:
         self._unanswered = False
         if found is not None and found.size == 0 and not found.is_directory:
             # The staged name is ours alone; at the target, only our mark is.
-            mark = f"{MARK}; of={self._fingerprint}"
-            self._is_ours = self.is_staged or found.content_type == mark
+            self._is_ours = self.is_staged or found.content_type == self._mark
             self._etag = found.etag
 
     def leave(self, position: int, client: Client | None = None, *, asked: int) -> int:
