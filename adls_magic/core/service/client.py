@@ -82,7 +82,6 @@ class Client(Calls):
         flush: bool = False,
         close: bool = False,
         content_type: str | None = None,
-        crc64: str | None = None,
     ) -> str | None:
         """Send `body` (at least one byte) to wait at `position`, counted in bytes.
 
@@ -94,12 +93,7 @@ class Client(Calls):
         query = f"action=append&position={position}"
         if flush:
             query += f"&close={_flag(close)}&flush=true"
-        headers = _given(
-            {
-                "Content-Type": content_type or "application/octet-stream",
-                "x-ms-content-crc64": crc64,
-            }
-        )
+        headers = {"Content-Type": content_type or "application/octet-stream"}
         answer, _ = self.call("PATCH", remote, query, headers, body)
         self.check(answer, (202,), f"append to {self.url(remote)}")
         return answer.headers.get("ETag")

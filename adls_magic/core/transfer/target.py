@@ -45,6 +45,7 @@ class Target:
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
         self._unanswered = False  # a create that must not find anything has no answer yet
+        self._is_wrong = False  # what was flushed is not what was sent, though all was answered
 
     def identify(self, source: str) -> None:
         """Tell what is to be written: a text that differs when the bytes may differ.
@@ -121,9 +122,9 @@ class Target:
     def _fill(self, body: Body | None, digest: Digest) -> str:
         """Put the only piece into the file just created and flush it; return its etag."""
         content_md5 = digest()
-        if body is None:
-            return self._etag if content_md5 is None else self._flush(0, content_md5)
-        if content_md5 is None:
+        if body is None and content_md5 is None:
+            return self._etag
+        if body is not None and content_md5 is None:
             content_type = self._wish.content_type
             flushed = self._client.append(
                 self._written,
@@ -134,8 +135,12 @@ class Target:
                 content_type=content_type,
             )
             return flushed or self._client.properties(self._written).etag
-        self._client.append(self._written, 0, body)
-        return self._flush(body.length, content_md5)
+        if body is not None:
+            self._client.append(self._written, 0, body)
+        size = body.length if body is not None else 0
+        self._etag = self._flush(size, content_md5)
+        self.verify(size, content_md5)
+        return self._etag
 
     def _flush(self, size: int, content_md5: str | None) -> str:
         """Flush for good. Events of a finished file are only for a file at its own name."""
@@ -256,17 +261,31 @@ class Target:
             raise self._taken_over(error) from None
         return self._etag
 
-    def verify(self, size: int) -> None:
-        """Ask for the length of what was flushed; it may be at the target already.
+    def verify(self, size: int, content_md5: str | None) -> None:
+        """Ask for length and MD5 of what was flushed; it may be at the target already.
+
+        Args:
+            size: bytes.
+            content_md5: base64, as it was given to the flush; None when it was not.
 
         Raises:
-            IntegrityError: it is not `size`, though the flush said so.
+            IntegrityError: they are others, though the flush was answered well.
         """
         found = self._client.find(self._written) or self._client.find(self.remote)
-        if found is not None and found.etag == self._etag and found.size != size:
+        if found is None or found.etag != self._etag:
+            return
+        url = self._client.url(self.remote)
+        if found.size != size:
+            self._is_wrong = True
             raise errors.IntegrityError(
-                f"The service flushed {size} bytes for {self._client.url(self.remote)} and now "
-                f"tells of {found.size}. Upload it again."
+                f"The service flushed {size} bytes for {url} and now tells of {found.size}. "
+                "Upload it again."
+            )
+        if content_md5 is not None and found.content_md5 != content_md5:
+            self._is_wrong = True
+            raise errors.IntegrityError(
+                f"The MD5 of {url} is {content_md5}, and the service now tells of "
+                f"{found.content_md5 or 'none'}. Upload it again."
             )
 
     def appear(self) -> None:
@@ -320,19 +339,19 @@ class Target:
     @property
     def leaves_something(self) -> bool:
         """True while something is at the service that a failed upload must remove."""
-        return self._is_ours or self._unanswered
+        return self._is_ours or self._unanswered or (self._is_wrong and not self.replaces)
 
     def abandon(self, client: Client | None = None) -> None:
         """Remove what a failed upload has left; `client` replaces one that is stopped."""
         client = client or self._client
         if self._unanswered:
             self._find_unanswered(client)
-        if not self._is_ours or not self._etag:
+        if not self.leaves_something or not self._etag:
             return
         # Only what is still as we left it: a lost answer may hide that it was finished, and
-        # another run may have taken over.
-        client.delete(self._written, if_match=self._etag)
-        self._is_ours = False
+        # another run may have taken over. What has appeared has kept its etag.
+        client.delete(self._written if self._is_ours else self.remote, if_match=self._etag)
+        self._is_ours = self._is_wrong = False
 
     def _find_unanswered(self, client: Client) -> None:
         """Look whether a create that was cut off has left its empty file."""
