@@ -283,7 +283,8 @@ class Fault:
     `before`: break the connection instead of passing the request on. `after`: pass it on, and
     break the connection instead of giving the answer back. `instead`: give these bytes as the
     answer; the request is not passed on. `swapped`: pass it on, and give these bytes for the
-    answer. `delay`: seconds to wait before the answer.
+    answer. `delay`: seconds to wait before the answer. `flipped`: pass it on with the lowest bit
+    of this byte of its body the other way round.
     """
 
     before: bool = False
@@ -291,6 +292,7 @@ class Fault:
     instead: bytes | None = None
     swapped: bytes | None = None
     delay: float = 0.0
+    flipped: int | None = None
 
 
 @dataclass
@@ -339,6 +341,10 @@ class Between(SocketServer):
         if fault.instead is not None:
             wire.sendall(fault.instead)
             return True
+        if fault.flipped is not None:
+            damaged = bytearray(body)
+            damaged[fault.flipped] ^= 1
+            body = bytes(damaged)
         head = [line, *(name + b": " + value for name, value in headers)]
         behind.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
         raw, got.status = _answer_of(behind, method)
