@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -136,6 +137,23 @@ def test_without_the_package_nothing_is_read(without_crc):
     assert checksum.crc64_of(blocks()) is None
     assert checksum.headers_of(blocks(), or_md5=False) == {}
     assert checksum.headers_of([b"ab", b"c"], or_md5=True) == {"Content-MD5": md5_text(b"abc")}
+
+
+def test_a_package_that_is_broken_is_as_good_as_none(tmp_path: Path):
+    """Also when several threads find that out at once: each append asks."""
+    (tmp_path / "anycrc.py").write_text("import time; time.sleep(0.2); raise ImportError")
+    code = (
+        "import threading; from adls_magic.core.transfer.checksum import crc64_of\n"
+        "found = []\n"
+        "work = lambda: found.append(crc64_of([b'x']))\n"
+        "threads = [threading.Thread(target=work) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "assert found == [None] * 8, found"
+    )
+    root = str(Path(checksum.__file__).parents[3])
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
 
 
 def test_it_can_be_seen_whether_sums_are_sent(without_crc, caplog):
