@@ -103,6 +103,10 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
     "RequestBodyTooLarge": (errors.OptionError, "give a smaller --chunk-size"),
     "ResourceNotFound": (errors.PathNotFoundError, "check the path"),
     "ServerBusy": (None, "the account is at its limits: try again later or with fewer --workers"),
+    "SourceConditionNotMet": (
+        errors.ConflictError,
+        "another run of the same upload has changed what was staged: run it again",
+    ),
     "SourcePathNotFound": (errors.PathNotFoundError, "run it again"),
     "UnauthorizedBlobOverwrite": (
         None,

@@ -292,7 +292,7 @@ class Target:
         """Let the flushed file appear at the target.
 
         Raises:
-            ConflictError: somebody else changed the target meanwhile.
+            ConflictError: somebody else changed or made the target meanwhile.
             PathExistsError: the target came into being meanwhile.
             PermissionDeniedError: the credential may not rename.
         """
@@ -317,14 +317,37 @@ class Target:
                 if_match=existing.etag if existing else None,
                 source_etag=self._etag,
             )
+        except errors.PathExistsError as error:
+            raise self._came_meanwhile(error) from None
         except errors.PermissionDeniedError as error:
+            if error.code == "AuthenticationFailed":  # the credential itself has become invalid
+                raise
             raise errors.PermissionDeniedError(
-                f"The credential may write but not rename, which replacing a file in one step "
-                f"needs: get one with the right to move (m), or add --in-place. ({error})",
+                f"The credential may write {self._client.url(self.remote)} but not rename, which "
+                "making it appear in one step needs: get one with the right to move (m), or add "
+                f"--in-place. [403 {error.code}, request {error.request_id}]",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
             ) from None
+
+    def _came_meanwhile(self, error: errors.PathExistsError) -> errors.AdlsError:
+        """Tell what has come to the target since `look` found nothing there.
+
+        Raises:
+            ConflictError, PathExistsError: as `judge`.
+        """
+        url = self._client.url(self.remote)
+        found = self._client.find(self.remote)
+        if found is None or self._wish.if_exists == "skip":
+            return error
+        judge(found, self._wish, url)
+        return errors.ConflictError(
+            f"{url} came into being while it was uploaded: run it again to replace it.",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
 
     @property
     def replaces(self) -> bool:
