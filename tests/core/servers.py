@@ -280,17 +280,24 @@ class Forwarded:
 class Fault:
     """What `Between` does to one request.
 
-    `before`: break the connection instead of passing the request on. `after`: pass it on, and
-    break the connection instead of giving the answer back. `instead`: give these bytes as the
-    answer; the request is not passed on. `swapped`: pass it on, and give these bytes for the
-    answer. `delay`: seconds to wait before the answer. `flipped`: pass it on with the lowest bit
-    of this byte of its body the other way round.
+    `before`: break the connection instead of passing the request on. `within`: so, but in the
+    middle of its body. `after`: pass it on, and break the connection instead of giving the answer
+    back. `half`: so, but in the middle of the answer. `reset`: whatever breaks, breaks with a TCP
+    reset. `instead`: give these bytes as the answer; the request is not passed on. `swapped`:
+    pass it on, and give these bytes for the answer. `slowly`: seconds over which the body is
+    taken in. `late`: seconds to wait before it is passed on. `delay`: seconds to wait before the
+    answer. `flipped`: the lowest bit of this byte of the body is passed on the other way round.
     """
 
     before: bool = False
+    within: bool = False
     after: bool = False
+    half: bool = False
+    reset: bool = False
     instead: bytes | None = None
     swapped: bytes | None = None
+    slowly: float = 0.0
+    late: float = 0.0
     delay: float = 0.0
     flipped: int | None = None
 
@@ -323,35 +330,53 @@ class Between(SocketServer):
         ):
             behind.settimeout(20)
             while (head := read_head(stream)) is not None:
-                if not self._pass_on(wire, behind, stream, *head):
+                method, target, _ = head[0].decode("ascii").split(" ")
+                length = next((int(v) for k, v in head[1] if k.lower() == b"content-length"), 0)
+                got = Forwarded(method, target, head[1], length)
+                with self._lock:
+                    self.seen.append(got)
+                fault = self.faults(got) or Fault()
+                if not self._pass_on(wire, behind, stream, head[0], got, fault):
+                    if fault.reset:
+                        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                     return
 
-    def _pass_on(self, wire, behind, stream, line: bytes, headers: list) -> bool:
-        method, target, _ = line.decode("ascii").split(" ")
-        length = next((int(v) for k, v in headers if k.lower() == b"content-length"), 0)
-        body = stream.read(length)
-        if len(body) < length:
+    def _pass_on(self, wire, behind, stream, line: bytes, got: Forwarded, fault: Fault) -> bool:
+        """Return False when the connection is to be broken."""
+        if fault.within:
+            stream.read(got.length // 2)
+        if fault.before or fault.within:
             return False
-        got = Forwarded(method, target, headers, length)
-        with self._lock:
-            self.seen.append(got)
-        fault = self.faults(got) or Fault()
-        if fault.before:
+        body = self._taken_in(stream, got.length, fault.slowly)
+        if len(body) < got.length:
             return False
         if fault.instead is not None:
             wire.sendall(fault.instead)
             return True
+        if self.closing.wait(fault.late):
+            return False
         if fault.flipped is not None:
             damaged = bytearray(body)
             damaged[fault.flipped] ^= 1
             body = bytes(damaged)
-        head = [line, *(name + b": " + value for name, value in headers)]
+        head = [line, *(name + b": " + value for name, value in got.headers)]
         behind.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
-        raw, got.status = _answer_of(behind, method)
+        raw, got.status = _answer_of(behind, got.method)
         if self.closing.wait(fault.delay) or fault.after:
             return False
-        wire.sendall(fault.swapped or raw)
-        return True
+        raw = fault.swapped or raw
+        wire.sendall(raw[: len(raw) // 2] if fault.half else raw)
+        return not fault.half
+
+    def _taken_in(self, stream, length: int, slowly: float) -> bytes:
+        """Read a body, a tenth at a time when it is to last."""
+        if not slowly:
+            return stream.read(length)
+        parts = []
+        for start in range(0, length, step := -(-length // 10) or 1):
+            self.closing.wait(slowly / 10)
+            parts.append(stream.read(min(step, length - start)))
+        return b"".join(parts)
 
 
 def _answer_of(behind: socket.socket, method: str) -> tuple[bytes, int]:

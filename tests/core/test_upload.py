@@ -28,12 +28,9 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service import calls
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.transfer.body import PieceBody
-from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.upload import (
     UploadJob,
     UploadOptions,
-    UploadResult,
     open_writer,
     upload_all,
 )
@@ -41,13 +38,9 @@ from adls_magic.lake import LocalLake
 
 from .conftest import KEY, account_at
 from .servers import Between, Fault, Forwarded, SilentServer, answer, error
+from .uploads import CHUNK, data_of, put, send
 
-CHUNK = 1000
 SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 37 * CHUNK + 5]
-
-
-def data_of(size: int) -> bytes:
-    return random.Random(size).randbytes(size)
 
 
 @pytest.fixture
@@ -64,20 +57,6 @@ def sdk(lake: LocalLake) -> Callable[[RemotePath], bytes]:
             return service.get_file_client("lake", remote.path).download_file().readall()
 
     return read
-
-
-def send(account, source, target: RemotePath, **options: Any) -> UploadResult:
-    options.setdefault("chunk_size", CHUNK)
-    job = UploadJob(source, target)
-    return upload_all(account, [job], UploadOptions(**options), progress=False)[0]
-
-
-def put(client: Client, remote: RemotePath, data: bytes) -> str:
-    client.create(remote)
-    if data:
-        body = PieceBody(MemoryReader(data), 0, len(data), lambda count: None)
-        client.append(remote, 0, body, flush=True)
-    return client.properties(remote).etag
 
 
 # ------------------------------------------------------------------------------ sizes and sources
