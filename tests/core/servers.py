@@ -138,6 +138,12 @@ class SocketServer:
     def _converse(self, wire: socket.socket, number: int) -> None:
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Take no more connections, and wait until those that there are have ended."""
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(20)
+
     def close(self) -> None:
         self.closing.set()
         with contextlib.suppress(OSError):

@@ -457,6 +457,36 @@ def test_half_an_answer_is_tried_again(serve):
         assert client.read(X) == b"halfhalf"
 
 
+class CutShort(SocketServer):
+    """Ends its first answer, and the connection with it, after some bytes of it."""
+
+    def __init__(self, raw: bytes, length: int) -> None:
+        self._answers = [raw[:length], raw]
+        super().__init__()
+
+    def _converse(self, wire: socket.socket, number: int) -> None:
+        with wire.makefile("rb") as stream:
+            while read_head(stream) is not None:
+                wire.sendall(self._answers[min(number, 2) - 1])
+                if number == 1:
+                    return
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_an_answer_cut_off_at_any_byte_is_tried_again(method: str):
+    """Also inside its head, where a length, an etag or a code would be missing."""
+    properties = {"x-ms-resource-type": "file", "ETag": '"0x8D1234"', "Content-Length": "3"}
+    raw = answer(200, properties, b"" if method == "HEAD" else b"abc")
+    for length in range(0, len(raw), 3):
+        with CutShort(raw, length) as server, Client(account_at(server.port), policy=QUICK) as one:
+            if method == "HEAD":
+                found = one.properties(X)
+                assert (found.size, found.etag) == (3, '"0x8D1234"'), length
+            else:
+                assert one.read(X) == b"abc", length
+            assert one.traffic.retries == 1, length
+
+
 def test_an_early_refusal_is_heard_while_a_large_body_is_sent():
     """A server that refuses and closes before it has read the body."""
 

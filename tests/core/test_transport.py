@@ -24,7 +24,7 @@ from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import FileReader, MemoryReader
 
 from .conftest import KEY, QUICK, account_at
-from .servers import ConnectProxy, SilentServer, SocketServer, answer, error
+from .servers import ConnectProxy, SilentServer, SocketServer, answer, error, script
 
 X = RemotePath("fs", "x")
 OK = answer(200, {"ETag": '"1"'})
@@ -190,6 +190,16 @@ def test_a_proxy_is_used_for_other_hosts(proxied):
     assert server.received[0].target == "/somehost/fs/a%20b%25%C3%BC"
     assert server.received[0].header("Host") == "somehost.example"
     assert server.received[0].header("x-ms-version") == "2023-11-03"
+
+
+def test_half_the_head_of_an_answer_is_none_behind_a_proxy(proxied):
+    _, server = proxied
+    head = answer(200, {"ETag": '"1"', "x-ms-resource-type": "file"})
+    closing = answer(200, {"Connection": "close"})  # so that the connection ends here
+    server.answering = script(closing[:-2] + b"ETag: ", head)
+    with Client(FAKE, policy=QUICK) as client:
+        assert client.properties(RemotePath("fs", "x")).etag == '"1"'
+        assert client.traffic.retries == 1
 
 
 def test_no_proxy_is_obeyed(proxied, monkeypatch: pytest.MonkeyPatch):

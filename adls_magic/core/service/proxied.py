@@ -8,6 +8,8 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 
+from adls_magic.core.service.whole_response import WholeResponse
+
 
 class ProxyAdapter(HTTPAdapter):
     """An adapter that tells of every socket it opens, so that a stop can reach them.
@@ -32,6 +34,7 @@ class ProxyAdapter(HTTPAdapter):
 def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[Any]:
     class Watched(base):  # type: ignore[misc]
         is_watched = True
+        response_class = WholeResponse
 
         def _new_conn(self) -> socket.socket:
             # Before any word with the proxy, so that a silent one can be stopped.

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from adls_magic.core.errors import AdlsError, OptionError
 from adls_magic.core.service.route import Route
+from adls_magic.core.service.whole_response import WholeResponse
 
 CONNECT_TIMEOUT = 10.0  # seconds for TCP and TLS each
 BLOCK_TIMEOUT = 60.0  # seconds in which one block must leave, or one piece of an answer arrive
@@ -190,7 +191,7 @@ class Transport:
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # The service may have refused before the body's end: its answer says why.
             cut_short = True
-        response = http.client.HTTPResponse(sock, method=method)
+        response = WholeResponse(sock, method=method)
         try:
             response.begin()
             answer = Answer(response.status, response.headers, response.read())
