@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from adls_magic.core.errors import AdlsError, OptionError
 from adls_magic.core.service.route import Route
-from adls_magic.core.service.whole_response import WholeResponse
+from adls_magic.core.service.whole_response import LARGEST_READ, LARGEST_REPLY, WholeResponse
 
 CONNECT_TIMEOUT = 10.0  # seconds for TCP and TLS each
 BLOCK_TIMEOUT = 60.0  # seconds in which one block must leave, or one piece of an answer arrive
@@ -194,7 +194,8 @@ class Transport:
         response = WholeResponse(sock, method=method)
         try:
             response.begin()
-            answer = Answer(response.status, response.headers, response.read())
+            most = LARGEST_READ if method == "GET" else LARGEST_REPLY
+            answer = Answer(response.status, response.headers, response.whole(most))
         finally:
             response.close()
         if cut_short or response.will_close:

@@ -285,7 +285,7 @@ class Target:
             self._is_wrong = True
             raise errors.IntegrityError(
                 f"The MD5 of {url} is {content_md5}, and the service now tells of "
-                f"{found.content_md5 or 'none'}. Upload it again."
+                f"{'another' if found.content_md5 else 'none'}. Upload it again."
             )
 
     def appear(self) -> None:
