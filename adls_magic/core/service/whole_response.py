@@ -44,7 +44,6 @@ class WholeResponse(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"".join(blocks), self.length)
         return b"".join(blocks)
 
-
     @contextlib.contextmanager
     def _bounded(self, most: int, *, is_head: bool = False) -> Iterator[None]:
         stream = self.fp
