@@ -111,12 +111,12 @@ def _wanted(arguments: ConfigArguments, asker: Asker) -> Account | None:
 
 def _local(folder: str, filesystem: str) -> Account:
     from adls_magic.core.account.address import check_filesystem
-    from adls_magic.lake import LakeInUseError, find_or_start
+    from adls_magic.lake import find_or_start
 
     check_filesystem(filesystem)
     try:
         lake = find_or_start(Path(folder).expanduser(), filesystem=filesystem)
-    except (OSError, LakeInUseError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigurationError(f"The local lake cannot be started: {error}") from None
     return lake.account
 

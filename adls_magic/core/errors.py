@@ -33,7 +33,7 @@ class _OneLine(BaseException):
         return [f"{type(self).__name__}: {self}"]
 
 
-def _plain(text: str) -> str:
+def printable(text: str) -> str:
     """Escape what could rewrite the screen; names and a server's words stand in messages."""
     if text.isprintable():
         return text
@@ -64,7 +64,7 @@ class AdlsError(_OneLine, Exception):
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(_plain(redact(message)))
+        super().__init__(printable(redact(message)))
         self.status = status
         self.code = code
         self.request_id = request_id

@@ -163,6 +163,7 @@ PATHS = st.sampled_from(
     ]
 )  # fmt: skip
 OPTIONS = [
+    "--local", "--local=a.csv", "--local='\0'", "--local=~nobody",
     "--overwrite", "--skip-existing", "--recursive", "-r", "-q", "--quiet", "--md5", "--in-place",
     "--dry-run", "--var", "--workers", "-j", "-j2", "-j0", "--workers=x", "--chunk-size",
     "--chunk-size=7",
@@ -201,6 +202,8 @@ def test_lines(shell: InteractiveShell, lake: LocalLake, magic: str, line: str):
     if magic == "adls_config" and not line.strip():
         return  # the form
     tried(lambda: shell.run_line_magic(magic, line))
+    if "--local" in line:
+        stop_all()
 
 
 @fuzz
@@ -318,6 +321,7 @@ VARIABLES = [
 @example({"HTTPS_PROXY": f"http://user:{KEY}@127.0.0.1:1", "AZURE_STORAGE_ACCOUNT": "contoso"})
 @example({"HTTP_PROXY": "http://[", "AZURE_STORAGE_USE_EMULATOR": "true"})
 @example({"ADLS_MAGIC_CONFIG": "/dev/null"})
+@example({"ADLS_MAGIC_CONFIG": "~nobody/x"})
 def test_environments(shell: InteractiveShell, environ: dict[str, str]):
     session.forget()
     with pytest.MonkeyPatch.context() as patch:
