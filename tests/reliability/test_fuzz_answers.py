@@ -33,6 +33,7 @@ from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.secret import Secret
 from adls_magic.core.service import calls, transport
+from adls_magic.core.service import client as client_module
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer.body import PieceBody
@@ -69,6 +70,7 @@ class Speaker(SocketServer):
 
     def __init__(self) -> None:
         self.speeches: list[Speech] = [Speech(b"")]
+        self.heard: list[bytes] = []  # request lines
         self.was_drained = False  # somebody has read an endless answer to its end
         super().__init__()
 
@@ -80,6 +82,7 @@ class Speaker(SocketServer):
         with contextlib.closing(wire.makefile("rb")) as stream:
             while (head := read_head(stream)) is not None:
                 line, headers = head
+                self.heard.append(line)
                 stream.read(next((int(v) for k, v in headers if k.lower() == b"content-length"), 0))
                 with self._lock:
                     speech = self.speeches.pop(0) if len(self.speeches) > 1 else self.speeches[0]
@@ -110,6 +113,8 @@ def speaker() -> Iterator[Speaker]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "BLOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(calls, "RetryPolicy", lambda **given: QUICK)
+    for module in (calls, client_module):
+        monkeypatch.setattr(module, "MOST_PAGES", 20)
 
 
 # --------------------------------------------------------------------------------------- answers
@@ -370,6 +375,20 @@ def test_an_answer_without_end(kind: str, speaker: Speaker):
         client.create(X)
     check(caught.value)
     assert not speaker.was_drained
+
+
+def test_a_listing_without_end(speaker: Speaker, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calls, "MOST_PAGES", 1_000_000)
+    page = b'{"paths":[]}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nx-ms-continuation: more\r\n\r\n"
+    speaker.say(Speech(head % len(page) + page, "keep"))
+    before = len(speaker.heard)
+    with (
+        Client(account_of(speaker, "key"), policy=QUICK) as client,
+        pytest.raises(errors.ServiceError, match="its pages have no end"),
+    ):
+        list(client.list(X))
+    assert len(speaker.heard) - before < 100
 
 
 def test_the_fuzz_would_see_a_secret():
