@@ -40,7 +40,7 @@ from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.upload import UploadJob, UploadOptions, upload_all
 
-EXAMPLES = int(os.environ.get("ADLS_FUZZ", "60"))
+EXAMPLES = int(os.environ.get("ADLS_FUZZ", "40"))
 SIGNATURE = base64.b64encode(bytes(range(100, 132))).decode()  # of no key
 SAS = "sv=2023-11-03&sr=c&sp=racwdlm&se=2199-01-01T00%3A00%3A00Z&sig=" + urllib.parse.quote(
     SIGNATURE, safe=""

@@ -33,7 +33,7 @@ from adls_magic.core.errors import AdlsError
 from adls_magic.core.transfer.upload import UploadResult
 from adls_magic.lake import LocalLake, stop_all
 
-EXAMPLES = int(os.environ.get("ADLS_FUZZ", "100"))
+EXAMPLES = int(os.environ.get("ADLS_FUZZ", "50"))
 fuzz = settings(
     max_examples=EXAMPLES,
     deadline=None,

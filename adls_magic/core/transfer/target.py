@@ -320,12 +320,14 @@ class Target:
         except errors.PathExistsError as error:
             raise self._came_meanwhile(error) from None
         except errors.PermissionDeniedError as error:
-            if error.code == "AuthenticationFailed":  # the credential itself has become invalid
-                raise
+            if error.status != 403 or error.code == "AuthenticationFailed":
+                raise  # the credential itself has become invalid
+            label = " ".join(part for part in ("403", error.code) if part)
+            label += f", request {error.request_id}" if error.request_id else ""
             raise errors.PermissionDeniedError(
                 f"The credential may write {self._client.url(self.remote)} but not rename, which "
                 "making it appear in one step needs: get one with the right to move (m), or add "
-                f"--in-place. [403 {error.code}, request {error.request_id}]",
+                f"--in-place. [{label}]",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
