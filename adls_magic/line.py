@@ -23,6 +23,8 @@ from collections.abc import Mapping
 
 from IPython.core.error import UsageError
 
+from adls_magic.core.errors import printable
+
 # What Tab completion of IPython escapes, and the dollar of an expansion.
 _SPECIAL = frozenset(" ()[]{}?=|;:'#*\"^&$\t")
 _BRACES = re.compile(r"(?<!\\)\{([^{}]*)\}")
@@ -88,7 +90,8 @@ def expanded(line: str, namespace: Mapping[str, object]) -> str:
         again = _expand(_DOLLAR.sub(_keep_filesystem, line), namespace)
         if again is not None:
             return again
-    raise _explained(left_over, namespace)
+    shown = [(printable(written), expression) for written, expression in left_over]
+    raise _explained(shown, namespace)
 
 
 def _explained(left_over: list[tuple[str, str]], namespace: Mapping[str, object]) -> UsageError:

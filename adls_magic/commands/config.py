@@ -114,12 +114,12 @@ def _wanted(arguments: ConfigArguments, asker: Asker) -> Account | None:
 def _local(folder: str, filesystem: str) -> Account:
     from adls_magic.commands.lake import cannot_start
     from adls_magic.core.account.address import check_filesystem
-    from adls_magic.lake import LakeInUseError, find_or_start
+    from adls_magic.lake import find_or_start
 
     check_filesystem(filesystem)
     try:
         return find_or_start(Path(folder).expanduser(), filesystem=filesystem).account
-    except (OSError, LakeInUseError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise cannot_start(error) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from adls_magic.arguments import LakeArguments
 from adls_magic.core.account.address import check_account, check_filesystem
 from adls_magic.core.errors import ConfigurationError
-from adls_magic.lake import LakeInUseError, LocalLake
+from adls_magic.lake import LocalLake
 
 
 def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
@@ -25,15 +25,15 @@ def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
     """
     check_account(arguments.account)
     check_filesystem(arguments.filesystem)
-    lake = LocalLake(
-        Path(arguments.dir).expanduser(),
-        port=arguments.port,
-        account=arguments.account,
-        filesystem=arguments.filesystem,
-    )
     try:
+        lake = LocalLake(
+            Path(arguments.dir).expanduser(),
+            port=arguments.port,
+            account=arguments.account,
+            filesystem=arguments.filesystem,
+        )
         lake.start()
-    except (OSError, LakeInUseError) as error:
+    except (OSError, RuntimeError) as error:
         raise cannot_start(error) from None
     try:
         say(_told(lake, arguments))

@@ -33,6 +33,18 @@ class _OneLine(BaseException):
         return [f"{type(self).__name__}: {self}"]
 
 
+def printable(text: str) -> str:
+    """Escape what could rewrite the screen; names and a server's words stand in messages."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 class AdlsError(_OneLine, Exception):
     """Base of all errors of adls_magic.
 
@@ -52,7 +64,7 @@ class AdlsError(_OneLine, Exception):
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(redact(message))
+        super().__init__(printable(redact(message)))
         self.status = status
         self.code = code
         self.request_id = request_id

@@ -292,7 +292,8 @@ class Fault:
     reset. `instead`: give these bytes as the answer; the request is not passed on. `swapped`:
     pass it on, and give these bytes for the answer. `slowly`: seconds over which the body is
     taken in. `late`: seconds to wait before it is passed on. `then`: called when it was done,
-    before the answer. `delay`: seconds to wait before the answer.
+    before the answer. `delay`: seconds to wait before the answer. `flipped`: the lowest bit of
+    this byte of the body is passed on the other way round.
     """
 
     before: bool = False
@@ -306,6 +307,7 @@ class Fault:
     late: float = 0.0
     then: Callable[[], object] | None = None
     delay: float = 0.0
+    flipped: int | None = None
 
 
 @dataclass
@@ -361,6 +363,10 @@ class Between(SocketServer):
             return True
         if self.closing.wait(fault.late):
             return False
+        if fault.flipped is not None:
+            damaged = bytearray(body)
+            damaged[fault.flipped] ^= 1
+            body = bytes(damaged)
         head = [line, *(name + b": " + value for name, value in got.headers)]
         behind.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
         raw, got.status = _answer_of(behind, got.method)

@@ -1,4 +1,4 @@
-"""The core's lake, client and proxy."""
+"""The core's lake, client and proxy, with its check that no thread and no socket is left."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.conftest import (
     client,
     lake,
     names_in,
+    nothing_is_left,
     place,
     quick,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "client",
     "lake",
     "names_in",
+    "nothing_is_left",
     "place",
     "quick",
 ]

@@ -5,6 +5,7 @@ https://learn.microsoft.com/cli/azure/azure-cli-configuration
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +21,8 @@ _SECTION = "storage"
 def config_file(environ: Mapping[str, str]) -> Path:
     """Return the path of az CLI's config file: in `$AZURE_CONFIG_DIR` or `~/.azure`."""
     folder = environ.get("AZURE_CONFIG_DIR")
-    return (Path(folder) if folder else Path.home() / ".azure") / "config"
+    # pathlib's way raises where nobody knows a home.
+    return Path(folder or os.path.expanduser("~/.azure")) / "config"  # noqa: PTH111
 
 
 def read_cli_config(path: Path) -> Level:

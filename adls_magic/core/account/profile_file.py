@@ -27,19 +27,24 @@ def config_file(environ: Mapping[str, str]) -> Path:
     """Return the path of the config file; it need not exist."""
     given = environ.get(VARIABLE)
     if given:
-        return Path(given).expanduser()
+        return _expanded(given)
     return _config_folder(environ, sys.platform) / "adls-magic" / "config.ini"
+
+
+def _expanded(path: str) -> Path:
+    """Replace a leading ~; where nobody knows a home (a container's user), it stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises there
 
 
 def _config_folder(environ: Mapping[str, str], platform: str) -> Path:
     if platform == "win32":
         roaming = environ.get("APPDATA")
-        return Path(roaming) if roaming else Path.home() / "AppData" / "Roaming"
+        return Path(roaming) if roaming else _expanded("~") / "AppData" / "Roaming"
     if platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
+        return _expanded("~") / "Library" / "Application Support"
     folder = environ.get("XDG_CONFIG_HOME", "")
     # A relative path is to be ignored: https://specifications.freedesktop.org/basedir-spec/
-    return Path(folder) if Path(folder).is_absolute() else Path.home() / ".config"
+    return Path(folder) if Path(folder).is_absolute() else _expanded("~") / ".config"
 
 
 def refuse_readable_by_others(path: Path) -> None:

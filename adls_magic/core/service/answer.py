@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from adls_magic.core.service.whole_response import WholeResponse
+from adls_magic.core.service.whole_response import LARGEST_READ, LARGEST_REPLY, WholeResponse
 
 _LARGEST_HEAD = 64 * 1024  # bytes
 _AT_ONCE = 256 * 1024  # bytes of a body read by one call
@@ -54,7 +54,7 @@ def read_answer(sock: socket.socket, method: str) -> tuple[Answer, bool]:
 
     Raises:
         OSError: the connection broke or nothing came in time.
-        http.client.HTTPException: the answer is none, or ends too soon.
+        http.client.HTTPException: the answer is none, ends too soon, or is larger than any.
     """
     data = _read_head(sock)
     head, _, rest = data.partition(b"\r\n\r\n")
@@ -63,10 +63,16 @@ def read_answer(sock: socket.socket, method: str) -> tuple[Answer, bool]:
         return _read_by_library(data, sock, method)
     status = int(head[9:12])
     length = 0 if method == "HEAD" or status in (204, 304) else int(values["content-length"])
+    if length > _most(method):
+        raise http.client.HTTPException("the answer is too large")
     body = rest if len(rest) >= length else _read_body(sock, rest, length)
     # More than the answer is there: what follows could be taken for the next one's.
     used_up = len(body) > length or values.get("connection", "").lower() == "close"
     return Answer(status, Fields(values), body[:length]), used_up
+
+
+def _most(method: str) -> int:
+    return LARGEST_READ if method == "GET" else LARGEST_REPLY
 
 
 def _read_head(sock: socket.socket) -> bytes:
@@ -141,7 +147,7 @@ def _read_by_library(data: bytes, sock: socket.socket, method: str) -> tuple[Ans
     response = WholeResponse(source, method=method)
     try:
         response.begin()
-        answer = Answer(response.status, response.headers, response.read())
+        answer = Answer(response.status, response.headers, response.whole(_most(method)))
     finally:
         response.close()
     return answer, response.will_close

@@ -8,6 +8,7 @@ from typing import Self
 
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, display_url, quote_path
+from adls_magic.core.errors import ServiceError
 from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.credential import authorization
 from adls_magic.core.service.exchange import Exchange, Request, Traffic
@@ -15,6 +16,7 @@ from adls_magic.core.service.response import continuation_of, error_of, quote_va
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.service.transport import Body, Transport
 
+_MOST_REPEATS = 50  # of one page with the same token: no server makes progress like that
 MOST_PAGES = 1_000_000  # ends a listing whose server hands out tokens for ever
 
 
@@ -74,16 +76,25 @@ class Calls:
         self.close()
 
     def pages(self, remote: RemotePath | None, query: str, doing: str) -> Iterator[Answer]:
-        """Yield the pages of a listing; only a missing token tells the end."""
+        """Yield the pages of a listing; only a missing token tells the end.
+
+        Raises:
+            ServiceError: the same page comes again and again.
+        """
         token: str | None = None
+        last, repeats = b"", 0
         for _ in range(MOST_PAGES):
             page = f"continuation={quote_value(token)}&{query}" if token else query
             answer, _ = self.call("GET", remote, page)
             self.check(answer, (200,), doing, None)
             yield answer
-            token = continuation_of(answer)
-            if token is None:
+            following = continuation_of(answer)
+            if following is None:
                 return
+            repeats = repeats + 1 if (following, answer.body) == (token, last) else 0
+            if repeats >= _MOST_REPEATS:
+                raise ServiceError(f"Could not {doing}: its pages have no end. Try it again later.")
+            token, last = following, answer.body
 
     def call(
         self,

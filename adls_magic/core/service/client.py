@@ -83,7 +83,6 @@ class Client(Calls):
         flush: bool = False,
         close: bool = False,
         content_type: str | None = None,
-        crc64: str | None = None,
     ) -> str | None:
         """Send `body` (at least one byte) to wait at `position`, counted in bytes.
 
@@ -95,12 +94,7 @@ class Client(Calls):
         query = f"action=append&position={position}"
         if flush:
             query += f"&close={_flag(close)}&flush=true"
-        headers = _given(
-            {
-                "Content-Type": content_type or "application/octet-stream",
-                "x-ms-content-crc64": crc64,
-            }
-        )
+        headers = {"Content-Type": content_type or "application/octet-stream"}
         answer, _ = self.call("PATCH", remote, query, headers, body)
         self.check(answer, (202,), "append to", remote)
         return answer.headers.get("ETag")

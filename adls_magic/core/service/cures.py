@@ -9,6 +9,10 @@ from __future__ import annotations
 from adls_magic.core import errors
 
 _Kind = type[errors.AdlsError]
+_DAMAGED = (
+    "the bytes were damaged on the way, each time they were sent: run it again, and if that "
+    "fails, over another network or from another machine"
+)
 
 # By error code: the class of the error, and the cure. None keeps the class that fits the status.
 CURES: dict[str, tuple[_Kind | None, str]] = {
@@ -36,6 +40,7 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
     ),
     "AuthorizationServiceMismatch": (None, "the SAS is for another service: make one for blobs"),
     "AuthorizationSourceIPMismatch": (None, "the SAS is for other IP addresses than this one"),
+    "Crc64Mismatch": (errors.IntegrityError, _DAMAGED),
     "DestinationPathIsBeingDeleted": (errors.ConflictError, "wait until the delete is through"),
     "DirectoryNotEmpty": (errors.ConflictError, "delete recursively or choose another path"),
     "EndpointUnsupportedAccountFeatures": (
@@ -80,7 +85,7 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
     "LeaseIdMissing": (errors.ConflictError, "somebody holds a lease on it: wait or end it"),
     "LeaseLost": (errors.ConflictError, "our lease was taken or has ended: run it again"),
     "LeaseNotPresent": (errors.ConflictError, "our lease has ended: run it again"),
-    "Md5Mismatch": (errors.IntegrityError, "the bytes were damaged on the way: run it again"),
+    "Md5Mismatch": (errors.IntegrityError, _DAMAGED),
     "NoAuthenticationInformation": (
         None,
         "the path is not public: set a credential with %adls_config",
@@ -98,6 +103,10 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
     "RequestBodyTooLarge": (errors.OptionError, "give a smaller --chunk-size"),
     "ResourceNotFound": (errors.PathNotFoundError, "check the path"),
     "ServerBusy": (None, "the account is at its limits: try again later or with fewer --workers"),
+    "SourceConditionNotMet": (
+        errors.ConflictError,
+        "another run of the same upload has changed what was staged: run it again",
+    ),
     "SourcePathNotFound": (errors.PathNotFoundError, "run it again"),
     "UnauthorizedBlobOverwrite": (
         None,

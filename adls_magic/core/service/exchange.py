@@ -107,6 +107,8 @@ class Exchange:
             "x-ms-client-request-id": str(uuid.uuid4()),
             **request.headers,
         }
+        if request.body is not None:
+            headers.update(request.body.checks(self._stop.is_set))
         if request.method in ("PUT", "PATCH"):
             headers["Content-Length"] = str(request.body.length if request.body else 0)
         target = self._authorization.apply(request.method, request.target, headers)

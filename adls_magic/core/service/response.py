@@ -21,6 +21,7 @@ from adls_magic.core.service.cures import CLASSES, CURES, STATUS_CURES
 
 _CLOCK_TOLERANCE = 300.0  # seconds; the service refuses beyond 900, clocks rarely differ by 300
 _NO_REASON = "the answer gave no reason: is this the dfs endpoint of a storage account?"
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -51,10 +52,7 @@ class PathItem:
 
 def error_code(answer: Answer) -> str | None:
     """Return the service's error code from the header, a JSON body or an XML body."""
-    header = answer.headers.get("x-ms-error-code")
-    if header:
-        return str(header)
-    return _body_error(answer.body)[0]
+    return _word(answer.headers.get("x-ms-error-code")) or _word(_body_error(answer.body)[0])
 
 
 def error_of(answer: Answer, doing: str) -> errors.AdlsError:
@@ -71,11 +69,17 @@ def error_of(answer: Answer, doing: str) -> errors.AdlsError:
     cure = (
         _clock_cure(answer) or cure or STATUS_CURES.get(answer.status, "") or message or _NO_REASON
     )
-    request_id = answer.headers.get("x-ms-request-id") or ""
+    request_id = _word(answer.headers.get("x-ms-request-id")) or ""
     label = " ".join(part for part in (str(answer.status), code) if part)
     tail = f", request {request_id}" if request_id else ""
     text = f"Could not {doing}: {_sentence(cure)} [{label}{tail}]"
     return kind(redact(text), status=answer.status, code=code, request_id=request_id or None)
+
+
+def _word(text: str | None) -> str | None:
+    """Return an error code or id that looks like one; what else stands there is not repeated."""
+    word = str(text or "")
+    return word if _WORD.fullmatch(word) and redact(word) == word else None
 
 
 def _sentence(text: str) -> str:

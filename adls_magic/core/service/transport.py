@@ -34,6 +34,9 @@ class Body(Protocol):
 
     length: int
 
+    def checks(self, is_over: Callable[[], bool]) -> Mapping[str, str]:
+        """Return headers by which the service can check it; called before each try."""
+
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Yield the body from its start; called once for each try."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from adls_magic.core.service.file_sending import is_available, send_file
 from adls_magic.core.service.transport import Stopped
+from adls_magic.core.transfer.checksum import headers_of
 from adls_magic.core.transfer.reader import FileReader, Reader
 
 
@@ -23,6 +24,7 @@ class PieceBody:
         count: told of bytes sent, negative when they are taken back.
         is_whole: the piece is the whole source, and its arrival makes the file: so the source
             is checked before the last block leaves.
+        md5: the service is to check the bytes by MD5 when there is nothing faster.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class PieceBody:
         count: Callable[[int], None],
         *,
         is_whole: bool = False,
+        md5: bool = False,
     ) -> None:
         self.length = length
         self._reader = reader
@@ -40,7 +43,28 @@ class PieceBody:
         self._count = count
         self._counted = 0
         self._is_whole = is_whole
+        self._md5 = md5
         self.tries = 0
+
+    def checks(self, is_over: Callable[[], bool]) -> Mapping[str, str]:
+        """Sum the piece up, anew for each try: it is read again, too.
+
+        Nothing is held between this reading and the sending. A source that changes in between
+        is refused by the service as damaged, and told as changed before the next try.
+
+        Raises:
+            SourceError: the source cannot be read, or has changed since an earlier try.
+            Stopped: `is_over` said so.
+        """
+        if self.tries:
+            self._reader.check_unchanged()
+        return headers_of(self._read(is_over), or_md5=self._md5)
+
+    def _read(self, is_over: Callable[[], bool]) -> Iterator[bytes | memoryview]:
+        for block in self._reader.blocks(self._position, self.length):
+            if is_over():
+                raise Stopped
+            yield block
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Yield the piece from its start."""
@@ -68,7 +92,15 @@ class PieceBody:
                 raise Stopped
 
         self._begin()
-        count = send_file(sock, descriptor, self._position, self.length, sent)
+        try:
+            count = send_file(sock, descriptor, self._position, self.length, sent)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError:
+            # Of the line, or of the file? Reading there tells.
+            for _ in self._reader.blocks(self._position + self._counted, 1):
+                pass
+            raise
         if 0 < count < self.length and isinstance(self._reader, FileReader):
             raise self._reader.cut_short()
         return count > 0

@@ -43,9 +43,8 @@ class FileTransfer(Transfer):
         stop: threading.Event,
         chunk_size: int | None,
     ) -> None:
-        super().__init__(target, count, stop)
+        super().__init__(target, count, stop=stop, md5=md5)
         self._source = source
-        self._wants_md5 = md5
         self._chunk_size = chunk_size
         self._reader: Reader | None = None
         self._hashing: threading.Thread | None = None

@@ -36,7 +36,7 @@ class StreamTransfer(Transfer):
         stop: threading.Event,
         digest: Callable[[], str] | None,
     ) -> None:
-        super().__init__(target, count, stop)
+        super().__init__(target, count, stop=stop, md5=digest is not None)
         self.supply = StreamSupply()
         self._supply = self.supply
         self._digest = digest

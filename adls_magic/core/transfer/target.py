@@ -49,6 +49,7 @@ class Target:
         self._is_ours = False  # something is there that a failure must remove
         self._unanswered = False  # a create that must not find anything has no answer yet
         self._is_inherited = False  # an earlier run was at this very file, or at its name
+        self._is_wrong = False  # what was flushed is not what was sent, though all was answered
 
     def identify(self, source: str) -> None:
         """Tell what is to be written: a text that differs when the bytes may differ.
@@ -138,11 +139,11 @@ class Target:
     def _fill(self, body: Body | None, digest: Digest) -> str:
         """Put the only piece into the file just created and flush it; return its etag."""
         content_md5 = digest()
-        if body is None:
-            return self._etag if content_md5 is None else self._flush(0, content_md5)
+        if body is None and content_md5 is None:
+            return self._etag
         # A straggler of a run that was here before could flush as well, and an append cannot be
         # conditional: then the flush must be.
-        if content_md5 is None and not self._is_inherited:
+        if body is not None and content_md5 is None and not self._is_inherited:
             content_type = self._wish.content_type
             flushed = self._client.append(
                 self._written,
@@ -153,8 +154,12 @@ class Target:
                 content_type=content_type,
             )
             return flushed or self._client.properties(self._written).etag
-        self._client.append(self._written, 0, body)
-        return self._flush(body.length, content_md5)
+        if body is not None:
+            self._client.append(self._written, 0, body)
+        size = body.length if body is not None else 0
+        self._etag = self._flush(size, content_md5)
+        self.verify(size, content_md5)
+        return self._etag
 
     def _flush(self, size: int, content_md5: str | None) -> str:
         """Flush for good. Events of a finished file are only for a file at its own name."""
@@ -315,24 +320,38 @@ class Target:
             raise self._taken_over(error) from None
         return self._etag
 
-    def verify(self, size: int) -> None:
-        """Ask for the length of what was flushed; it may be at the target already.
+    def verify(self, size: int, content_md5: str | None) -> None:
+        """Ask for length and MD5 of what was flushed; it may be at the target already.
+
+        Args:
+            size: bytes.
+            content_md5: base64, as it was given to the flush; None when it was not.
 
         Raises:
-            IntegrityError: it is not `size`, though the flush said so.
+            IntegrityError: they are others, though the flush was answered well.
         """
         found = self._client.find(self._written) or self._client.find(self.remote)
-        if found is not None and found.etag == self._etag and found.size != size:
+        if found is None or found.etag != self._etag:
+            return
+        url = self._client.url(self.remote)
+        if found.size != size:
+            self._is_wrong = True
             raise errors.IntegrityError(
-                f"The service flushed {size} bytes for {self._client.url(self.remote)} and now "
-                f"tells of {found.size}. Upload it again."
+                f"The service flushed {size} bytes for {url} and now tells of {found.size}. "
+                "Upload it again."
+            )
+        if content_md5 is not None and found.content_md5 != content_md5:
+            self._is_wrong = True
+            raise errors.IntegrityError(
+                f"The MD5 of {url} is {content_md5}, and the service now tells of "
+                f"{'another' if found.content_md5 else 'none'}. Upload it again."
             )
 
     def appear(self) -> None:
         """Let the flushed file appear at the target.
 
         Raises:
-            ConflictError: somebody else changed the target meanwhile.
+            ConflictError: somebody else changed or made the target meanwhile.
             PathExistsError: the target came into being meanwhile.
             PermissionDeniedError: the credential may not rename.
         """
@@ -370,18 +389,43 @@ class Target:
                 if_match=existing.etag if existing else None,
                 source_etag=self._etag,
             )
+        except errors.PathExistsError as error:
+            raise self._came_meanwhile(error) from None
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             if error.code in ("SourceConditionNotMet", "SourcePathNotFound"):
                 raise self._taken_over(error) from None
             raise
         except errors.PermissionDeniedError as error:
+            if error.status != 403 or error.code == "AuthenticationFailed":
+                raise  # the credential itself has become invalid
+            label = " ".join(part for part in ("403", error.code) if part)
+            label += f", request {error.request_id}" if error.request_id else ""
             raise errors.PermissionDeniedError(
-                f"The credential may write but not rename, which replacing a file in one step "
-                f"needs: get one with the right to move (m), or add --in-place. ({error})",
+                f"The credential may write {self._client.url(self.remote)} but not rename, which "
+                "making it appear in one step needs: get one with the right to move (m), or add "
+                f"--in-place. [{label}]",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
             ) from None
+
+    def _came_meanwhile(self, error: errors.PathExistsError) -> errors.AdlsError:
+        """Tell what has come to the target since `look` found nothing there.
+
+        Raises:
+            ConflictError, PathExistsError: as `judge`.
+        """
+        url = self._client.url(self.remote)
+        found = self._client.find(self.remote)
+        if found is None or self._wish.if_exists == "skip":
+            return error
+        judge(found, self._wish, url)
+        return errors.ConflictError(
+            f"{url} came into being while it was uploaded: run it again to replace it.",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
 
     @property
     def replaces(self) -> bool:
@@ -396,19 +440,19 @@ class Target:
     @property
     def leaves_something(self) -> bool:
         """True while something is at the service that a failed upload must remove."""
-        return self._is_ours or self._unanswered
+        return self._is_ours or self._unanswered or (self._is_wrong and not self.replaces)
 
     def abandon(self, client: Client | None = None) -> None:
         """Remove what a failed upload has left; `client` replaces one that is stopped."""
         client = client or self._client
         if self._unanswered:
             self._find_unanswered(client)
-        if not self._is_ours or not self._etag:
+        if not self.leaves_something or not self._etag:
             return
         # Only what is still as we left it: a lost answer may hide that it was finished, and
-        # another run may have taken over.
-        client.delete(self._written, if_match=self._etag)
-        self._is_ours = False
+        # another run may have taken over. What has appeared has kept its etag.
+        client.delete(self._written if self._is_ours else self.remote, if_match=self._etag)
+        self._is_ours = self._is_wrong = False
 
     def _find_unanswered(self, client: Client) -> None:
         """Look whether a create that was cut off has left its empty file."""

@@ -49,10 +49,12 @@ class Transfer:
         target: where to.
         count: called by workers with bytes sent, negative when a try is taken back.
         stop: set when the user stops.
+        md5: the MD5 of the whole is stored, and compared with what the service then tells.
     """
 
-    def __init__(self, target: Target, count: Count, stop: threading.Event) -> None:
+    def __init__(self, target: Target, count: Count, *, stop: threading.Event, md5: bool) -> None:
         self.outcome = Outcome()
+        self._wants_md5 = md5
         self._target = target
         self._supply: FileSupply | StreamSupply | None = None
         self._count = count
@@ -187,7 +189,7 @@ class Transfer:
         """Close the source."""
 
     def _send(self, reader: Reader, piece: Piece) -> None:
-        body = PieceBody(reader, piece.position, piece.length, self._count)
+        body = PieceBody(reader, piece.position, piece.length, self._count, md5=self._wants_md5)
         try:
             self._target.append(piece.position, body)
         except BaseException:
@@ -201,7 +203,14 @@ class Transfer:
         body = None
         if taken is not None:
             reader, piece = taken
-            body = PieceBody(reader, piece.position, piece.length, self._count, is_whole=True)
+            body = PieceBody(
+                reader,
+                piece.position,
+                piece.length,
+                self._count,
+                is_whole=True,
+                md5=self._wants_md5,
+            )
         else:
             self._check_source()
         etag = target.put_whole(body, self._md5)
@@ -212,8 +221,9 @@ class Transfer:
 
     def _flush(self) -> None:
         assert self._supply is not None  # noqa: S101
-        self._check_source()
         md5 = self._md5()
+        # Only then: what changes while it is hashed has another MD5 than what was sent.
+        self._check_source()
         self._note(self._target.flush(self._supply.size, md5), md5)
 
     def _appear(self) -> None:
@@ -223,7 +233,7 @@ class Transfer:
 
     def _verify(self) -> None:
         assert self._supply is not None  # noqa: S101
-        self._target.verify(self._supply.size)
+        self._target.verify(self._supply.size, self.outcome.md5)
 
     def _note(self, etag: str, md5: str | None) -> None:
         assert self._supply is not None  # noqa: S101

@@ -70,6 +70,8 @@ def expand(sources: Sequence[str], *, recursive: bool, globs: bool = True) -> li
     """
     found: list[LocalSource] = []
     for source in sources:
+        if "\0" in source:
+            raise SourceNotFoundError("a source's name holds a null character, as no file's does")
         text = os.path.expanduser(source)  # noqa: PTH111 - a trailing "/." must stay
         if globs and _GLOB.search(text) and not os.path.lexists(text):
             found += [_source(match, recursive, from_glob=True) for match in _matches(text)]
