@@ -236,6 +236,7 @@ def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
         # An error of the lake is raised by the magic itself; here it would be shown twice.
         if error is not stdout.failure:
             with stdout.outside():
+                stdout.reveal()  # as in any cell: first what it printed, then how it failed
                 show(kind, error, traceback)
 
     def publishing(*args: Any, **options: Any) -> Any:

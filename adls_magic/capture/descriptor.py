@@ -60,6 +60,7 @@ class Descriptor:
         self._finished = False
         self._thread: threading.Thread | None = None
         self._poll = select.poll()  # looks without waiting; the reader has one that waits
+        self.pending = self._poll.poll  # with 0: true when there is something to drain
 
     def start(self) -> None:
         """Lead descriptor 1 into a new pipe and start reading it."""

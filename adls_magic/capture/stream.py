@@ -76,6 +76,7 @@ class CellStdout(io.TextIOBase):
         self._owner_id = get_ident()
         self._earlier = frozenset(threading.enumerate()) - {self._owner}
         self._active = False
+        self._revealed = 0  # bytes of the text that `reveal` has been through
         self._now = _Now()
         self._descriptor: Descriptor | None = None
         self._before: Any = sys.stdout
@@ -152,7 +153,7 @@ class CellStdout(io.TextIOBase):
             write_all(1, data)
             return
         with self._lock:
-            if self._descriptor is not None:
+            if self._descriptor is not None and self._descriptor.pending(0):
                 self._descriptor.drain()
             self._take_locked(data)
 
@@ -182,8 +183,9 @@ class CellStdout(io.TextIOBase):
 
     def reveal(self) -> None:
         """Show in the notebook what has been taken but not shown; of long text the end."""
-        if self._show_limit == 0:
-            held = self._target.held
+        new, self._revealed = self._target.size - self._revealed, self._target.size
+        if self._show_limit == 0 and new:
+            held = self._target.held[-new:]
             if self._target.opened:
                 held = held.partition(b"\n")[2]  # only the end of a long text, in whole lines
             self._write_outside(held.decode(errors="replace"))

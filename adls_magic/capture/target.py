@@ -12,7 +12,7 @@ from adls_magic.output.forms import Sink
 OpenTarget = Callable[[str | None], AbstractContextManager[Sink]]
 
 HELD = 1024 * 1024  # bytes that are kept back before anything is opened
-_GATHERED = 64 * 1024  # bytes of small writes that are sent at a time afterwards
+_GATHERED = 256 * 1024  # bytes of small writes that are sent at a time afterwards
 _RECENT = 8 * 1024  # bytes at the end that can still be looked at
 
 

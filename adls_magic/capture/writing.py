@@ -130,8 +130,8 @@ class Writing:
     def _refuse_options(self, stdout: CellStdout, target: Target) -> None:
         if self.options:
             error = OptionError(
-                f"--opt is for a value, and this cell only printed text, so nothing was written "
-                f"to {self.name}"
+                f"--opt is for what writes a value, and here text is written as it is shown, so "
+                f"nothing was written to {self.name}"
             )
             stdout.reveal()
             target.discard(error)

@@ -157,6 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--drive", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--only", default=",".join(WAYS))
+    parser.add_argument("--ways", default="", help="only those with one of these words; a,b")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--temporary", type=Path, help="directory for the files")
     given = parser.parse_args()
@@ -168,7 +169,8 @@ def main() -> None:
         folder = Path(made)
         with Sink(build(folder), []) as server:
             for question in given.only.split(","):
-                runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS[question]}
+                ways = [w for w in WAYS[question] if any(x in w for x in given.ways.split(","))]
+                runs: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
                 for _ in range(given.rounds):
                     for way, done in runs.items():
                         done.append(once(question, way, server, folder))
