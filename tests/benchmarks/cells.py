@@ -1,11 +1,13 @@
 """What a cell costs beside the upload of a file: `%%adls_write` against `%adls_upload`.
 
-    python tests/benchmarks/cells.py [--rounds N] [--only text,frame] [--temporary DIR]
+    python tests/benchmarks/cells.py [--only text,tls,line,lines,frame] [--rounds N]
 
-Two questions, each with the file's way and the cell's ways taking turns, every one a process of
-its own with an IPython in it, against the sink:
+The file's way and the cell's ways take turns, every one a process of its own with an IPython in
+it, against the sink:
 
-- text: a cell that prints 1 GiB, against `%adls_upload` of a file of as many bytes;
+- text, tls, line: a cell that prints 1 GiB, against `%adls_upload` of a file of as many bytes;
+  over plain loopback, over TLS, and at 30 ms and 400 MB/s;
+- lines: the same printed line by line, against as many prints into /dev/null;
 - frame: a DataFrame of 100 columns and a million rows as the value of a cell for a .parquet,
   against `df.to_parquet` to a local file and `%adls_upload` of that.
 
@@ -27,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import ACCOUNT, FILESYSTEM, KEY, MIB, measured
-from sink_server import Sink, build
+from rows import Line
+from sink_server import Certificate, Sink, build, make_certificate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -37,9 +40,13 @@ TIMEOUT = 300.0  # seconds for one process
 # Ways to print: characters at a time, all of them in lines of 128.
 TEXTS = {"cell, 1 MiB a print": MIB, "cell, 8 KiB a print": 8192, "cell, a line a print": 128}
 WAYS = {
-    "text": ("file", *TEXTS),
+    "text": ("file", "cell, 1 MiB a print", "cell, 8 KiB a print"),
+    "tls": ("file", "cell, 1 MiB a print", "cell, 8 KiB a print"),
+    "line": ("file", "cell, 1 MiB a print", "cell, 8 KiB a print"),
+    "lines": ("/dev/null", "cell, a line a print"),
     "frame": ("to_parquet, then the file", "cell"),
 }
+LINES = {"line": Line(latency=0.030, connection_rate=50, total_rate=400)}
 
 
 def printing(size: int) -> str:
@@ -51,7 +58,7 @@ def printing(size: int) -> str:
 
 
 def make_frame() -> Any:
-    """100 columns, a million rows: half of them numbers, half of them a few words."""
+    """100 columns, a million rows: half of them fractions, half of them small whole numbers."""
     import numpy as np
     import pandas as pd
 
@@ -64,7 +71,12 @@ def make_frame() -> Any:
 
 def prepared(question: str, way: str, folder: Path) -> Callable[[Any], object]:
     """Everything that is not measured; returns what is, which takes the shell."""
-    if question == "text":
+    if way == "/dev/null":
+        code = printing(TEXTS["cell, a line a print"]).replace("end=''", "end='', file=nowhere")
+        return lambda shell: run(
+            shell, f"with open('/dev/null', 'w') as nowhere:\n{indented(code)}"
+        )
+    if question != "frame":
         if way != "file":
             return lambda shell: run(shell, "%%adls_write text.log -q\n" + printing(TEXTS[way]))
         source = folder / "text.log"
@@ -89,6 +101,11 @@ def prepared(question: str, way: str, folder: Path) -> Callable[[Any], object]:
         run(shell, "%%adls_write frame.parquet -q\nframe")
 
     return written if way == "cell" else stored
+
+
+def indented(code: str) -> str:
+    """The same code one level deeper."""
+    return "".join(f"    {line}\n" for line in code.splitlines())
 
 
 def run(shell: Any, cell: str) -> None:
@@ -118,16 +135,19 @@ def drive(question: str, way: str, endpoint: str, folder: Path) -> None:
     print(json.dumps(result), flush=True)
 
 
-def once(question: str, way: str, server: Sink, folder: Path) -> dict[str, float]:
+def once(
+    question: str, way: str, server: Sink, folder: Path, certificate: Certificate
+) -> dict[str, float]:
     """One way in a process of its own, checked for completeness at the sink."""
     server.reset()
     words = [sys.executable, __file__, "--drive", question, way, server.endpoint, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder)}
+    environment["REQUESTS_CA_BUNDLE"] = str(certificate.authority)
     done = subprocess.run(
         words, env=environment, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True
     )
     stats = server.stats()
-    if question == "text" and stats["longest"] != GIB:
+    if question != "frame" and way != "/dev/null" and stats["longest"] != GIB:
         sys.exit(f"{way}: {stats['longest']} bytes arrived")
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result | {"sent": stats["longest"]}
@@ -167,13 +187,16 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=given.temporary) as made:
         folder = Path(made)
-        with Sink(build(folder), []) as server:
-            for question in given.only.split(","):
+        program, certificate = build(folder), make_certificate(folder)
+        for question in given.only.split(","):
+            line = LINES.get(question, Line()).options()
+            tls = certificate if question == "tls" else None
+            with Sink(program, line, certificate=tls) as server:
                 ways = [w for w in WAYS[question] if any(x in w for x in given.ways.split(","))]
                 runs: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
                 for _ in range(given.rounds):
                     for way, done in runs.items():
-                        done.append(once(question, way, server, folder))
+                        done.append(once(question, way, server, folder, certificate))
                 print(table(question, runs), flush=True)
 
 

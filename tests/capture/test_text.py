@@ -91,6 +91,12 @@ def test_bash_and_time_inside(kernel: Kernel) -> None:
     assert kernel.file("a.txt") == b"from bash\n"
     kernel.write("b.txt", "%time print('timed')")
     assert (kernel.file("b.txt") or b"").startswith(b"timed\nCPU times")
+    ran = kernel.write("c.json", "%%time\n[1, 2]")
+    assert kernel.file("c.json") == b"[1, 2]\n"
+    assert "Wall time" in ran.streams["stdout"]
+    ran = kernel.run("%%time\n%%write d.txt\nprint('inside')")
+    assert kernel.file("d.txt") == b"inside\n"
+    assert "Wall time" in ran.streams["stdout"]
 
 
 def test_threads_of_the_cell_but_not_of_earlier_cells(kernel: Kernel) -> None:

@@ -243,6 +243,31 @@ def test_a_refusal_of_the_lake_is_not_disguised(kind: str, extension: str) -> No
         encoding.write(Written(fails_after=0, error=error))
 
 
+@pytest.mark.parametrize("extension", [".csv", ".jsonl", ".feather", ".parquet"])
+def test_a_reader_of_batches_is_read_while_it_is_written(extension: str) -> None:
+    stream = Written()
+    progress: list[int] = []
+    schema = pa.schema([("n", pa.float64())])
+
+    def batches() -> Iterator[Any]:
+        for _ in range(3):
+            progress.append(stream.tell())
+            yield pa.record_batch([np.random.default_rng(1).random(100_000)], schema=schema)
+
+    reader = pa.RecordBatchReader.from_batches(schema, batches())
+    options = {"row_group_size": 100_000} if extension == ".parquet" else {}
+    output.plan(reader, extension, options=options).write(stream)
+    assert progress[0] < progress[1] < progress[2]
+
+
+@pytest.mark.parametrize("extension", [".csv", ".jsonl", ".feather", ".parquet"])
+def test_a_lazy_frame_is_written_in_pieces(extension: str) -> None:
+    numbers = np.random.default_rng(1).random(1_000_000)
+    stream = Written()
+    output.plan(pl.LazyFrame({"n": numbers}).sort("n"), extension).write(stream)
+    assert max(map(len, stream.pieces)) < 0.7 * len(stream.data)
+
+
 def test_a_frame_is_no_picture() -> None:
     with pytest.raises(OutputError) as raised:
         output.plan(PLAIN, ".png")
