@@ -85,7 +85,8 @@ def test_papermill_runs_cells_and_stops_at_one_that_fails(
     cells = [
         "rows = 0",
         "%load_ext adls_magic\n%adls_config --local",
-        "%%adls_write d/{rows}.csv --opt header=False\nprint('chat')\n[{'n': n} for n in range(rows)]",
+        "%%adls_write d/{rows}.csv --opt header=False\n"
+        "print('chat')\n[{'n': n} for n in range(rows)]",
         "%%adls_write d/bad.txt\nprint('half')\n1 / 0",
         "%%adls_write d/after.txt\nprint('never')",
     ]
