@@ -32,7 +32,7 @@ class Taking(Protocol):
 
 
 class Bytes(io.RawIOBase):
-    """The binary side of the cell's stdout."""
+    """The binary side of the cell's stdout, or of its stderr."""
 
     def __init__(self, text: Taking) -> None:
         self._text = text
@@ -51,7 +51,7 @@ class Bytes(io.RawIOBase):
         return len(view)
 
     def fileno(self) -> int:
-        """Return descriptor 1 while it is captured as well."""
+        """Return the descriptor while it is captured as well."""
         return self._text.fileno()
 
 
@@ -73,7 +73,11 @@ class CellStderr(io.TextIOBase):
     @property
     def buffer(self) -> io.RawIOBase:
         """The binary side."""
-        return Bytes(self._stdout)
+        return Bytes(self)
+
+    def take(self, data: bytes) -> None:
+        """Take bytes into the target."""
+        self._stdout.take(data)
 
     def writable(self) -> bool:
         """Return True."""

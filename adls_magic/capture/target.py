@@ -13,6 +13,7 @@ OpenTarget = Callable[[str | None], AbstractContextManager[Sink]]
 
 HELD = 1024 * 1024  # bytes that are kept back before anything is opened
 _GATHERED = 256 * 1024  # bytes of small writes that are sent at a time afterwards
+_MOST_PARTS = 4096  # small writes that are held one by one; a short one takes 40 bytes more
 _RECENT = 8 * 1024  # bytes at the end that can still be looked at
 
 
@@ -30,7 +31,8 @@ class Target:
         self._context: AbstractContextManager[Sink] | None = None
         self._stream: Sink | None = None
         self._compressed: compress.CompressedStream | None = None
-        self._held = bytearray()
+        self._held: list[bytes] = []  # joined when they are sent, which is their only copy
+        self._held_size = 0
         self._most_held = HELD
         self._sent_last = b""  # the end of what was sent
         self.size = 0  # bytes written, before compression
@@ -43,23 +45,27 @@ class Target:
     @property
     def held(self) -> bytes:
         """All bytes while not `opened`, and their end afterwards."""
-        return bytes(self._held) if self._stream is None else self.recent
+        return b"".join(self._held) if self._stream is None else self.recent
 
     @property
     def recent(self) -> bytes:
         """The last 8 KiB that were written."""
-        return (self._sent_last + self._held[-_RECENT:])[-_RECENT:]
+        return (self._sent_last + b"".join(self._held)[-_RECENT:])[-_RECENT:]
 
     def append(self, data: bytes | memoryview) -> None:
         """Take bytes: small ones are gathered, large ones are passed on as they are."""
-        self.size += len(data)
-        if len(data) < self._most_held:
-            self._held += data
-            if len(self._held) >= self._most_held:
-                self._send_held()
-        else:
+        size = len(data)
+        self.size += size
+        if size >= self._most_held:
             self._send_held()
             self._send(data)
+            return
+        self._held.append(data if type(data) is bytes else bytes(data))
+        self._held_size += size
+        if self._held_size >= self._most_held:
+            self._send_held()
+        elif len(self._held) >= _MOST_PARTS:
+            self._held = [b"".join(self._held)]
 
     def write(self, data: Any, /) -> int:
         """Take any bytes-like object."""
@@ -104,11 +110,10 @@ class Target:
 
     def _send_held(self) -> None:
         if self._held:
-            # Handed over, not cleared: the stream may keep a view of it.
-            held, self._held = self._held, bytearray()
-            self._send(held)
+            held, self._held, self._held_size = self._held, [], 0
+            self._send(b"".join(held))
 
-    def _send(self, data: bytes | bytearray | memoryview) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         self._sent_last = bytes(data[-_RECENT:])
         self._sink().write(data)
 
