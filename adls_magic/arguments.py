@@ -62,16 +62,18 @@ class UploadArguments(TransferArguments):
     recursive: bool = False
     var: bool = False
     dry_run: bool = False
+    opt: list[tuple[str, object]] | None = None
 
 
 class WriteArguments(TransferArguments):
     """A parsed `write`."""
 
     dest: str
-    from_: Literal["auto", "result", "stdout", "source"] = "auto"
+    from_: Literal["auto", "result", "stdout", "stdout+stderr", "source"] = "auto"
     allow_empty: bool = False
     tee: bool = False
     format: str | None = None
+    opt: list[tuple[str, object]] | None = None
 
 
 class ConfigArguments(argparse.Namespace):
@@ -134,12 +136,19 @@ def read_upload(words: Sequence[str], front: Front) -> UploadArguments:
     options = parser(UPLOAD, front).read(words, UploadArguments())
     if options.var and options.recursive:
         raise UsageError("--recursive is for folders; --var takes names of variables")
+    if options.opt and not options.var:
+        raise UsageError("--opt is for values; a file is sent as it is (--var is for variables)")
+    _check_opt(options.opt)
     return _checked(options)
 
 
 def read_write(words: Sequence[str], front: Front) -> WriteArguments:
     """Return a parsed `write`, or raise UsageError or HelpWanted."""
-    return _checked(parser(WRITE, front).read(words, WriteArguments()))
+    options = parser(WRITE, front).read(words, WriteArguments())
+    if options.opt and options.from_ not in ("auto", "result"):
+        raise UsageError(f"--opt is for values; there is none with --from {options.from_}")
+    _check_opt(options.opt)
+    return _checked(options)
 
 
 def read_config(words: Sequence[str], front: Front) -> ConfigArguments:
@@ -158,6 +167,13 @@ def read_list(words: Sequence[str], front: Front) -> ListArguments:
 def read_lake(words: Sequence[str]) -> LakeArguments:
     """Return a parsed `lake`, or raise UsageError or HelpWanted."""
     return parser(LAKE, "terminal").read(words, LakeArguments())
+
+
+def _check_opt(given: Sequence[tuple[str, object]] | None) -> None:
+    names = [name for name, _ in given or ()]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--opt {name} is given {names.count(name)} times")
 
 
 _Transfer = TypeVar("_Transfer", bound=TransferArguments)

@@ -7,6 +7,8 @@ tables in the README come from the same place.
 from __future__ import annotations
 
 import argparse
+import ast
+import warnings
 from dataclasses import dataclass
 
 from IPython.core.magic_arguments import argument
@@ -32,6 +34,17 @@ def pair(text: str) -> tuple[str, str]:
     if not equals or not key.isidentifier() or not key.isascii():
         raise argparse.ArgumentTypeError("it is written NAME=VALUE, NAME of letters, digits and _")
     return key, value
+
+
+def literal(text: str) -> tuple[str, object]:
+    """Type of argparse: `name=value`, the value a Python literal where it is one, else text."""
+    name, value = pair(text)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash that a string need not have
+            return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return name, value
 
 
 _DEST = argument("dest", metavar="DEST", help="path in the lake; one that ends in / is a directory")
@@ -71,6 +84,13 @@ _TRANSFER = (
     ),
     argument("-q", "--quiet", action="store_true", help="neither bar nor line"),
     argument("--profile", metavar="NAME", help="account from that profile, for this line only"),
+)
+_OPT = argument(
+    "--opt",
+    metavar="NAME=VALUE",
+    type=literal,
+    action="append",
+    help="for what writes the value: index=False, dpi=200; may be given several times",
 )
 _OUT = argument(
     "-o",
@@ -148,6 +168,7 @@ Upload files or folders into the lake.
             action="store_true",
             help="SOURCE are names of variables, written as %%%%adls_write writes a result",
         ),
+        _OPT,
         _OUT,
     ),
 )
@@ -165,6 +186,12 @@ Run the cell and write what it puts out into the lake (its text only with --from
 
 What is written follows from DEST's extension: a value that it can hold, else the text that
 the cell shows. Nothing is written when the cell raises, is stopped, or puts nothing out.
+
+--opt goes to what writes the value: DataFrame.to_csv, to_parquet and so on, polars' and
+pyarrow's writers, savefig, json. Its VALUE is a Python literal, and text where it is none:
+
+    %%adls_write top.csv --opt index=False --opt sep=;
+    df.nlargest(100, "amount")
 """,
     terminal="""\
 Write what comes in on standard input into the lake; nothing when it is cut off by Ctrl-C.
@@ -182,14 +209,16 @@ Write what comes in on standard input into the lake; nothing when it is cut off 
         argument(
             "--from",
             dest="from_",
-            metavar="{auto,result,stdout,source}",
-            type=one_of("auto", "result", "stdout", "source"),
+            metavar="{auto,result,stdout,stdout+stderr,source}",
+            type=one_of("auto", "result", "stdout", "stdout+stderr", "source"),
             default="auto",
             help="auto: the last value if DEST's extension can hold it, else the text the cell "
-            "shows; result: only the value; stdout: only what is printed; source: the cell's "
-            "own text, not executed (as %%%%writefile)",
+            "shows; result: only the value; stdout: only what is printed; stdout+stderr: with "
+            "warnings and errors in between, in their order; source: the cell's own text, not "
+            "executed (as %%%%writefile)",
         ),
         argument("--format", metavar="EXT", help="as if DEST had this extension: csv, png, ..."),
+        _OPT,
         _OUT,
     ),
 )

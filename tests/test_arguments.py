@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -265,7 +266,7 @@ def test_write_options() -> None:
     assert (options.dest, options.from_, options.format) == ("d/x.csv", "result", "tsv")
     assert (options.tee, options.allow_empty, options.out) == (True, False, "r")
     assert read_write(["x"], "notebook").from_ == "auto"
-    with pytest.raises(UsageError, match="one of auto, result, stdout, source"):
+    with pytest.raises(UsageError, match="one of auto, result, stdout, stdout\\+stderr, source"):
         read_write(["x", "--from", "stderr"], "notebook")
 
 
@@ -310,8 +311,8 @@ def test_help_needs_no_names_and_begins_with_examples(words: list[str]) -> None:
 
 def test_the_terminal_has_the_same_options_but_those_of_a_notebook() -> None:
     for command, only in (
-        (arguments.UPLOAD, {"--var", "-o", "--out"}),
-        (arguments.WRITE, {"--from", "--format", "-o", "--out"}),
+        (arguments.UPLOAD, {"--var", "--opt", "-o", "--out"}),
+        (arguments.WRITE, {"--from", "--format", "--opt", "-o", "--out"}),
         (arguments.LS, set()),
         (arguments.CONFIG, {"--credential", "--local", "--forget"}),
     ):
@@ -320,3 +321,42 @@ def test_the_terminal_has_the_same_options_but_those_of_a_notebook() -> None:
         assert notebook - terminal == only
         assert terminal <= notebook
         assert "%adls" not in arguments.parser(command, "terminal").format_help()
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("--opt index=False", False),
+        ("--opt dpi=200", 200),
+        ("--opt=na_rep=", ""),
+        ("--opt sep=;", ";"),
+        ("--opt sep=a=b", "a=b"),
+        ("--opt orient=records", "records"),
+        ("--opt \"columns=['a', 'b']\"", ["a", "b"]),
+        ("--opt \"sep='1'\"", "1"),
+        ("--opt date_format=%d.%m", "%d.%m"),
+        ("--opt x=(1", "(1"),
+    ],
+)
+def test_the_value_of_opt(words: str, value: object) -> None:
+    for read, line in ((read_write, f"x.csv {words}"), (read_upload, f"--var v x.csv {words}")):
+        options = read(split_line(line), "notebook")
+        assert options.opt is not None
+        ((_, found),) = options.opt
+        assert (type(found), found) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("read", "line", "said"),
+    [
+        (read_write, "x.csv --opt index", "NAME=VALUE"),
+        (read_write, "x.csv --opt 1=2", "NAME=VALUE"),
+        (read_write, "x.csv --opt a=1 --opt a=2", "--opt a is given 2 times"),
+        (read_write, "x.csv --from stdout --opt a=1", "there is none with --from stdout"),
+        (read_write, "x.csv --from source --opt a=1", "there is none with --from source"),
+        (read_upload, "a.csv d/ --opt index=False", "--opt is for values"),
+    ],
+)
+def test_opt_where_it_cannot_be(read: Callable[..., object], line: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read(split_line(line), "notebook")

@@ -14,7 +14,8 @@ and streams in every text file, a DataFrame in .csv. A cell that ends in `;` has
 nothing printed and no value, the last displayed object is written, if it fits.
 
 `--from result` is the first column or an error. `--from stdout` is the printed text, whatever
-the value. Text that is not written stays in the notebook.
+the value, and `--from stdout+stderr` that and what goes to standard error, in their order. Text
+that is not written stays in the notebook.
 
 Printed text is sent while the cell runs, with one mebibyte held back; the bytes are those that
 were printed, in UTF-8. When the last statement may turn out to be the value that is written,
@@ -36,7 +37,7 @@ from adls_magic.core.errors import OptionError
 
 __all__ = ["OpenTarget", "Source", "write_cell"]
 
-Source = Literal["auto", "result", "stdout", "source"]
+Source = Literal["auto", "result", "stdout", "stdout+stderr", "source"]
 
 
 def write_cell(
@@ -74,19 +75,20 @@ def write_cell(
         CellError: the cell failed or was stopped (its traceback has been shown), put nothing
             out, or awaits at its top level.
         OutputError: the value does not fit the form.
+        OptionError: there is no value for `options`, or its form does not know one of them.
         AdlsError: whatever the target raises.
     """
     extension = output.extension_of(target_name) if format is None else format
     output.check_compression(extension)
-    if options and source in ("stdout", "source"):
+    if options and source not in ("auto", "result"):
         raise OptionError(f"--opt is for values; there is none with --from {source}")
     writing = Writing(shell, cell, target_name, extension, tee, options, open_target)
     if source == "source":
         description = writing.write_source()
     else:
         refuse_await(shell, cell)
-        if source == "stdout":
-            description = writing.write_printed()
+        if source in ("stdout", "stdout+stderr"):
+            description = writing.write_printed(stderr=source != "stdout")
         elif source == "result" or not output.takes_printed_text(extension):
             description = writing.write_value(or_displayed=source == "auto")
         else:

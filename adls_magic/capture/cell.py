@@ -55,7 +55,7 @@ class Wishes:
         value: take the value of the last expression.
         tee: also show that value.
         hides: tells of a displayed object whether it is the value in another form, as a figure
-            is of the axes in it; it is not shown then unless `tee`.
+            is of the axes in it; it is not shown then, with `tee` only once.
     """
 
     stdout: CellStdout | None
@@ -211,11 +211,14 @@ def _displayhook(shell: Any, hook: _ValueHook) -> Iterator[None]:
 def _watched_display(shell: Any, outcome: Outcome, wishes: Wishes) -> Iterator[None]:
     """Remember what is displayed, and leave out what is the value itself."""
     original = shell.display_formatter.format
+    times = 0  # that the value has been shown; pyplot shows its figures after the cell again
 
     def watching(value: Any, *args: Any, **options: Any) -> Any:
-        hidden = outcome.value is not NOTHING and wishes.hides(value, outcome.value)
-        if hidden and not wishes.tee:
-            return {}, {}
+        nonlocal times
+        if outcome.value is not NOTHING and wishes.hides(value, outcome.value):
+            times += 1
+            if times > int(wishes.tee):
+                return {}, {}
         if wishes.stdout is None or wishes.stdout.captures_this_thread():
             outcome.displayed.append(value)
         return original(value, *args, **options)
@@ -233,6 +236,7 @@ def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
         # An error of the lake is raised by the magic itself; here it would be shown twice.
         if error is not stdout.failure:
             with stdout.outside():
+                stdout.reveal()  # as in any cell: first what it printed, then how it failed
                 show(kind, error, traceback)
 
     def publishing(*args: Any, **options: Any) -> Any:

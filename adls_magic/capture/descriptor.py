@@ -1,9 +1,10 @@
-"""File descriptor 1 while a cell runs: what subprocesses and C code print.
+"""File descriptor 1, perhaps 2, while a cell runs: what subprocesses and C code print.
 
 It is led into a pipe that a thread of ours reads. The pipe blocks its writers when the lake is
 slow. What is in it when Python itself prints, or when the cell ends, is taken first, so that
 everything stays in the order in which it was written. A process that outlives the cell keeps its
-end of the pipe; what it prints from then on goes where descriptor 1 led before.
+end of the pipe; what it prints from then on goes where descriptor 1 led before. Descriptor 2 is
+led into the same pipe, where the order of both is kept.
 
 Not on Windows, where pipes cannot be polled. Threads: `drain` and the reader share the lock of
 the owner, under which `take` is called. C code that prints more than the pipe holds without
@@ -20,7 +21,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-_STDOUT = 1
+_STDOUT, _STDERR = 1, 2
 _PIPE = 1024 * 1024  # bytes asked of Linux for the pipe; also the most that is drained at once
 _READ = 256 * 1024  # bytes a read
 _JOIN = 1.0  # seconds that the reader gets to notice the end
@@ -38,17 +39,28 @@ def available() -> bool:
 
 
 class Descriptor:
-    """Descriptor 1 led into a pipe from `start` to `finish`."""
+    """Descriptor 1 led into a pipe from `start` to `finish`.
 
-    def __init__(self, take: Callable[[bytes], None], lock: threading.RLock) -> None:
+    Args:
+        take: called with what comes out of the pipe, the lock held.
+        lock: the owner's.
+        stderr: lead descriptor 2 there as well.
+    """
+
+    def __init__(
+        self, take: Callable[[bytes], None], lock: threading.RLock, *, stderr: bool
+    ) -> None:
         self._take = take
         self._lock = lock
+        self._with_stderr = stderr
         self._saved = -1
+        self._saved_stderr = -1
         self._read_end = -1
         self._ended = False
         self._finished = False
         self._thread: threading.Thread | None = None
         self._poll = select.poll()  # looks without waiting; the reader has one that waits
+        self.pending = self._poll.poll  # with 0: true when there is something to drain
 
     def start(self) -> None:
         """Lead descriptor 1 into a new pipe and start reading it."""
@@ -58,6 +70,10 @@ class Descriptor:
         self._poll.register(self._read_end, select.POLLIN)
         _widen(write_end)
         os.dup2(write_end, _STDOUT)
+        if self._with_stderr:
+            with suppress(OSError):  # a process may have none
+                self._saved_stderr = os.dup(_STDERR)
+                os.dup2(write_end, _STDERR)
         os.close(write_end)
         self._thread = threading.Thread(target=self._read, name="adls_magic-stdout", daemon=True)
         self._thread.start()
@@ -78,6 +94,9 @@ class Descriptor:
             return
         _flush_c_and_python()
         os.dup2(self._saved, _STDOUT)
+        if self._saved_stderr >= 0:
+            os.dup2(self._saved_stderr, _STDERR)
+            os.close(self._saved_stderr)
         if self._thread is None:
             return  # Stop came before it was started
         with self._lock:
@@ -125,6 +144,6 @@ def _flush_c_and_python() -> None:
     """Send on what C's and Python's own buffers for descriptor 1 still hold."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).fflush(None)
-    if sys.__stdout__ is not None:
-        with suppress(OSError, ValueError):
-            sys.__stdout__.flush()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # type: ignore[union-attr] # None without a console

@@ -2,8 +2,8 @@
 
 What is captured: prints of the cell, of threads that it starts, of log records whose stream is
 the `sys.stdout` of before, and (where the platform lets us) of subprocesses, `!commands` and C
-code. What is not: `sys.stderr`, tracebacks, `display()`, and threads that ran before the cell;
-their text goes where it went before.
+code. What is not: `sys.stderr` (unless it is asked for), tracebacks, `display()`, and threads that
+ran before the cell; their text goes where it went before.
 
 Threads: one lock covers the target and the order of what goes there. A thread of the cell never
 sees an error of the target; it is kept in `failure`, and raised to the thread that runs the cell.
@@ -19,13 +19,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import get_ident
-from typing import Any, TextIO
+from typing import Any
 
+from adls_magic.capture.beside import Bytes, CellStderr, copy_of, leads_to
 from adls_magic.capture.descriptor import Descriptor, available, write_all
 from adls_magic.capture.swap import swapped
 from adls_magic.capture.target import Target
-
-_TAIL = 8 * 1024  # bytes shown of a text too long to be shown
 
 
 class _Now:
@@ -61,12 +60,13 @@ class CellStdout(io.TextIOBase):
         target: takes the bytes.
         shown: bytes of the text, from its beginning, that are shown in the notebook as well;
             None shows all.
+        stderr: take what goes to `sys.stderr` and descriptor 2 as well.
     """
 
     encoding = "utf-8"
     errors = "backslashreplace"  # a file name with a broken character must not end the cell
 
-    def __init__(self, target: Target, *, shown: int | None) -> None:
+    def __init__(self, target: Target, *, shown: int | None, stderr: bool = False) -> None:
         self._target = target
         self._show_limit = shown
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -76,11 +76,13 @@ class CellStdout(io.TextIOBase):
         self._owner_id = get_ident()
         self._earlier = frozenset(threading.enumerate()) - {self._owner}
         self._active = False
+        self._revealed = 0  # bytes of the text that `reveal` has been through
         self._now = _Now()
         self._descriptor: Descriptor | None = None
         self._before: Any = sys.stdout
         self._outside: Any = self._before
         self._write_outside: Callable[[str], object] = self._before.write
+        self._stderr = CellStderr(self) if stderr else None
         self._swaps = ExitStack()
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -92,7 +94,7 @@ class CellStdout(io.TextIOBase):
     @property
     def buffer(self) -> io.RawIOBase:
         """The binary side, for `sys.stdout.buffer.write(b"…")`."""
-        return _Bytes(self)
+        return Bytes(self)
 
     @property
     def failure(self) -> Exception | None:
@@ -134,8 +136,18 @@ class CellStdout(io.TextIOBase):
         """Take text as it is, without touching its line ends."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if not text:  # as the `end=""` of a print
+            return 0
         if self._active and self._now.sender is None and get_ident() == self._owner_id:
-            self.take(text.encode("utf-8", "backslashreplace"))  # the usual case, without detours
+            # The usual case, without detours: `take` in a frame less, for cells that print lines.
+            data = text.encode("utf-8", "backslashreplace")
+            if _forks == self._forks:
+                with self._lock:
+                    if self._descriptor is not None and self._descriptor.pending(0):
+                        self._descriptor.drain()
+                    self._take_locked(data)
+            else:
+                self.take(data)
         elif self.captures_this_thread():
             self.take(text.encode(self.encoding, self.errors))
         else:
@@ -149,7 +161,7 @@ class CellStdout(io.TextIOBase):
             write_all(1, data)
             return
         with self._lock:
-            if self._descriptor is not None:
+            if self._descriptor is not None and self._descriptor.pending(0):
                 self._descriptor.drain()
             self._take_locked(data)
 
@@ -179,21 +191,27 @@ class CellStdout(io.TextIOBase):
 
     def reveal(self) -> None:
         """Show in the notebook what has been taken but not shown; of long text the end."""
-        if self._show_limit == 0:
-            held = self._target.held
+        new, self._revealed = self._target.size - self._revealed, self._target.size
+        if self._show_limit == 0 and new:
+            held = self._target.held[-new:]
             if self._target.opened:
-                held = held[-_TAIL:].partition(b"\n")[2]
+                held = held.partition(b"\n")[2]  # only the end of a long text, in whole lines
             self._write_outside(held.decode(errors="replace"))
 
     def start(self) -> None:
         """Become `sys.stdout`."""
         if available():
-            if _leads_to_descriptor_1(self._before):
-                self._outside = self._swaps.enter_context(_copy_of(self._before))
+            if leads_to(self._before, 1):
+                self._outside = self._swaps.enter_context(copy_of(self._before, 1))
                 self._write_outside = self._outside.write
-            self._descriptor = Descriptor(self._take_quietly, self._lock)
+            stderr = self._stderr is not None
+            if self._stderr is not None:
+                self._swaps.enter_context(self._stderr.kept_outside())
+            self._descriptor = Descriptor(self._take_quietly, self._lock, stderr=stderr)
             self._descriptor.start()
         self._active = True
+        if self._stderr is not None:
+            self._swaps.enter_context(self._stderr.taken())
         # Whoever kept the old stream, such as a log handler, writes to this one.
         self._swaps.enter_context(swapped(self._before, "write", self._write_of_before))
         sys.stdout = self
@@ -221,20 +239,21 @@ class CellStdout(io.TextIOBase):
             self._take_locked(data)
 
     def _take_locked(self, data: bytes) -> None:
-        if self._now.failure is None:
-            self._now.sender = get_ident()
+        now = self._now
+        if now.failure is None:
+            now.sender = get_ident()
             try:
                 self._target.append(data)
             except Exception as error:  # noqa: BLE001 - raised below, in the cell's own thread
-                self._now.failure = error
+                now.failure = error
             finally:
-                self._now.sender = None
-        if self._now.failure is None:
-            if self._show_limit is None or self._now.shown < self._show_limit:
-                self._now.shown += len(data)
-                self._write_outside(self._decoder.decode(data))
-        elif threading.current_thread() is self._owner:
-            raise self._now.failure
+                now.sender = None
+        if now.failure is not None:
+            if threading.current_thread() is self._owner:
+                raise now.failure
+        elif self._show_limit is None or now.shown < self._show_limit:
+            now.shown += len(data)
+            self._write_outside(self._decoder.decode(data))
 
 
 class _Passing:
@@ -246,38 +265,3 @@ class _Passing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-class _Bytes(io.RawIOBase):
-    """The binary side of a `CellStdout`."""
-
-    def __init__(self, text: CellStdout) -> None:
-        self._text = text
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        view = bytes(data)
-        if self._text.captures_this_thread():
-            self._text.take(view)
-        else:
-            self._text.write(view.decode(errors="replace"))
-        return len(view)
-
-    def fileno(self) -> int:
-        return self._text.fileno()
-
-
-def _leads_to_descriptor_1(stream: Any) -> bool:
-    try:
-        return bool(stream.fileno() == 1) and not isinstance(stream, CellStdout)
-    except (OSError, AttributeError, ValueError):
-        return False
-
-
-def _copy_of(stream: Any) -> TextIO:
-    """Open another stream to where `stream` leads now, for what is shown meanwhile."""
-    stream.flush()
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return os.fdopen(os.dup(1), "w", encoding=encoding, errors="replace", buffering=1)

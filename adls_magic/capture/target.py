@@ -11,7 +11,10 @@ from adls_magic.output.forms import Sink
 
 OpenTarget = Callable[[str | None], AbstractContextManager[Sink]]
 
-HELD = 1024 * 1024  # bytes that are kept back before anything is opened, and sent at a time
+HELD = 1024 * 1024  # bytes that are kept back before anything is opened
+_GATHERED = 256 * 1024  # bytes of small writes that are sent at a time afterwards
+_MOST_PARTS = 4096  # small writes that are held one by one; a short one takes 40 bytes more
+_RECENT = 8 * 1024  # bytes at the end that can still be looked at
 
 
 class Target:
@@ -28,9 +31,11 @@ class Target:
         self._context: AbstractContextManager[Sink] | None = None
         self._stream: Sink | None = None
         self._compressed: compress.CompressedStream | None = None
-        self._held = bytearray()
+        self._held: list[bytes] = []  # joined when they are sent, which is their only copy
+        self._held_size = 0
+        self._most_held = HELD
+        self._sent_last = b""  # the end of what was sent
         self.size = 0  # bytes written, before compression
-        self._last = b""
 
     @property
     def opened(self) -> bool:
@@ -39,32 +44,34 @@ class Target:
 
     @property
     def held(self) -> bytes:
-        """The latest bytes, which have not been sent yet: all of them while not `opened`."""
-        return bytes(self._held)
-
-    def append(self, data: bytes) -> None:
-        """Take a few bytes; they are sent in pieces of a mebibyte or more."""
-        self._held += data
-        self.size += len(data)
-        if len(self._held) >= HELD:
-            self._send_held()
-
-    def write(self, data: Any, /) -> int:
-        """Take any bytes-like object; a large one is sent without being copied here."""
-        view = memoryview(data).cast("B")
-        if view.nbytes < HELD:
-            self.append(bytes(view))
-        else:
-            self._send_held()
-            self.size += view.nbytes
-            self._last = bytes(view[-1:])
-            self._sink().write(view)
-        return view.nbytes
+        """All bytes while not `opened`, and their end afterwards."""
+        return b"".join(self._held) if self._stream is None else self.recent
 
     @property
-    def last(self) -> bytes:
-        """The last byte written, nothing while nothing is."""
-        return bytes(self._held[-1:]) or self._last
+    def recent(self) -> bytes:
+        """The last 8 KiB that were written."""
+        return (self._sent_last + b"".join(self._held)[-_RECENT:])[-_RECENT:]
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Take bytes: small ones are gathered, large ones are passed on as they are."""
+        size = len(data)
+        self.size += size
+        if size >= self._most_held:
+            self._send_held()
+            self._send(data)
+            return
+        self._held.append(data if type(data) is bytes else bytes(data))
+        self._held_size += size
+        if self._held_size >= self._most_held:
+            self._send_held()
+        elif len(self._held) >= _MOST_PARTS:
+            self._held = [b"".join(self._held)]
+
+    def write(self, data: Any, /) -> int:
+        """Take any bytes-like object."""
+        view = data if type(data) is bytes else memoryview(data).cast("B")
+        self.append(view)
+        return len(view)
 
     def tell(self) -> int:
         """Return how many bytes have been written."""
@@ -103,16 +110,19 @@ class Target:
 
     def _send_held(self) -> None:
         if self._held:
-            # Handed over, not cleared: the stream may keep a view of it.
-            held, self._held = self._held, bytearray()
-            self._last = bytes(held[-1:])
-            self._sink().write(held)
+            held, self._held, self._held_size = self._held, [], 0
+            self._send(b"".join(held))
+
+    def _send(self, data: bytes | memoryview) -> None:
+        self._sent_last = bytes(data[-_RECENT:])
+        self._sink().write(data)
 
     def _sink(self) -> Sink:
         if self._stream is None:
             context = self._open(self._content_type)
             self._stream = context.__enter__()
             self._context = context
+            self._most_held = _GATHERED
             if self._compression:
                 self._compressed = compress.CompressedStream(self._stream, self._compression)
         return self._compressed or self._stream

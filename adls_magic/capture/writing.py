@@ -10,7 +10,7 @@ from adls_magic import output
 from adls_magic.capture.cell import NOTHING, Outcome, Wishes, may_end_in_value, run
 from adls_magic.capture.stream import CellStdout
 from adls_magic.capture.target import HELD, OpenTarget, Target
-from adls_magic.core.errors import CellError, OutputError
+from adls_magic.core.errors import CellError, OptionError, OutputError
 from adls_magic.output.formats import split_extension
 from adls_magic.output.pictures import EXTENSIONS as PICTURES
 from adls_magic.output.pictures import figure_of
@@ -44,10 +44,11 @@ class Writing:
         self._target().commit()
         return "empty"
 
-    def write_printed(self) -> str:
-        """Write what the cell prints, while it runs."""
+    def write_printed(self, *, stderr: bool = False) -> str:
+        """Write what the cell prints, while it runs, perhaps with what goes to stderr."""
         target = self._target()
-        self._run(target, CellStdout(target, shown=None if self.tee else 0), takes_value=False)
+        stdout = CellStdout(target, shown=None if self.tee else 0, stderr=stderr)
+        self._run(target, stdout, takes_value=False)
         return self._commit(target, "printed text")
 
     def write_value(self, *, or_displayed: bool) -> str:
@@ -70,6 +71,8 @@ class Writing:
         stdout = CellStdout(target, shown=self._shown_bytes())
         outcome = self._run(target, stdout, takes_value=True)
         if outcome.value is NOTHING:
+            if target.size:
+                self._refuse_options(stdout, target)
             return self._commit(target, "printed text") or self._write_displayed(outcome)
         try:
             encoding = self._plan_beside_text(outcome.value, target)
@@ -78,6 +81,7 @@ class Writing:
             target.discard(error)
             raise
         if encoding is None:
+            self._refuse_options(stdout, target)
             return self._append_value(target, outcome.value)
         if not target.opened:
             stdout.reveal()
@@ -123,6 +127,16 @@ class Writing:
         name = type(error).__name__
         return CellError(f"the cell raised {name}, so nothing was written to {self.name}")
 
+    def _refuse_options(self, stdout: CellStdout, target: Target) -> None:
+        if self.options:
+            error = OptionError(
+                f"--opt is for what writes a value, and here text is written as it is shown, so "
+                f"nothing was written to {self.name}"
+            )
+            stdout.reveal()
+            target.discard(error)
+            raise error
+
     def _commit(self, target: Target, description: str) -> str:
         if not target.size:
             return ""
@@ -149,7 +163,7 @@ class Writing:
 
     def _append_value(self, target: Target, value: Any) -> str:
         text = output.text_of(value)
-        start = "" if target.last == b"\n" else "\n"
+        start = "" if target.recent.endswith(b"\n") else "\n"
         try:
             target.write(f"{start}{text}\n".encode("utf-8", "backslashreplace"))
         except BaseException as error:

@@ -85,7 +85,7 @@ def upload_values(
         check_directory(account, dest)
     targets = [target_of(dest, name if into else "") for name in values]
     encodings = [
-        plan(value, extension_of(target.name))
+        plan(value, extension_of(target.name), options=dict(arguments.opt or ()))
         for value, target in zip(values.values(), targets, strict=True)
     ]
     if arguments.dry_run:

@@ -103,6 +103,7 @@ def write_cell(
         format=None if wanted is None else extension_of(f"cell.{wanted.lstrip('.')}"),
         tee=arguments.tee,
         allow_empty=arguments.allow_empty,
+        options=dict(arguments.opt or ()),
         open_target=cast("capture.OpenTarget", target.open),
     )
     result = committed(target.writer)

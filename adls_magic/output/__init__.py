@@ -23,7 +23,9 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from email.charset import Charset
+from functools import partial
+from typing import Any, BinaryIO, cast
 
 from adls_magic.core.errors import OutputError
 from adls_magic.output import (
@@ -46,7 +48,7 @@ from adls_magic.output.formats import (
     extension_of,
     split_extension,
 )
-from adls_magic.output.forms import Forms, Missing, Options, Writer, name_of, no_options
+from adls_magic.output.forms import Forms, Missing, Options, Writer, encoding_of, name_of, only
 
 __all__ = [
     "Encoding",
@@ -80,6 +82,7 @@ def plan(
             that has no form of its own there.
 
     Raises:
+        OptionError: the form has no such option.
         OutputError: names what the value is and the extensions that can hold it, or the package
             that is missing.
     """
@@ -90,11 +93,12 @@ def plan(
     if compression and raw.starts_compressed(value, compression):
         compression = ""
     forms = _forms_of(value)
-    writer = _writer_for(value, forms, plain, as_shown=as_shown)
+    writer = _writer_for(value, forms, plain, as_shown=as_shown, options=options)
+    writer.check(options, f"{forms.what.partition(',')[0]} as {plain or 'text'}")
     shape = plain.removeprefix(".") if forms.anything is None else ""
     parts = [forms.what, shape or ("" if forms.anything else "text"), compression[1:]]
     return Encoding(
-        content_type=content_type_of(extension),
+        content_type=_in_encoding(content_type_of(extension), options),
         description=", ".join(part for part in parts if part),
         _writer=writer,
         _options=dict(options),
@@ -107,6 +111,13 @@ def content_type_of(extension: str) -> str | None:
     """Return the content type of a name with this extension, None when it is not known."""
     plain, compression = split_extension(extension)
     return compress.content_type(compression) if compression else CONTENT_TYPES.get(plain)
+
+
+def _in_encoding(content_type: str | None, options: Options) -> str | None:
+    if content_type is None or "encoding" not in options:
+        return content_type
+    charset = Charset(encoding_of(options).removesuffix("-sig"))
+    return content_type.replace("charset=utf-8", f"charset={charset.input_charset}")
 
 
 def check_compression(extension: str) -> None:
@@ -149,7 +160,9 @@ def _forms_of(value: Any) -> Forms:
     return Forms(type(value).__name__)
 
 
-def _writer_for(value: object, forms: Forms, extension: str, *, as_shown: bool) -> Writer:
+def _writer_for(
+    value: object, forms: Forms, extension: str, *, as_shown: bool, options: Options
+) -> Writer:
     found = forms.writers.get(extension)
     if isinstance(found, Missing):
         raise _missing(value, extension, found)
@@ -158,11 +171,11 @@ def _writer_for(value: object, forms: Forms, extension: str, *, as_shown: bool) 
     if forms.anything is not None and not (forms.text_only and _is_binary(extension)):
         return forms.anything
     if extension == ".pkl":
-        return lambda stream, options: _write_pickle(stream, value, options)
-    if forms.source is None and (data := rich.rendered(value, extension)) is not None:
-        return _constant(data, extension)
+        return Writer(partial(_write_pickle, value), only("protocol", "fix_imports"))
+    if forms.source is None and (data := rich.rendered(value, extension, options)) is not None:
+        return _constant(data, options)
     if as_shown and extension in PLAIN and not _is_opaque(value, forms):
-        return _constant(f"{rich.text_of(value)}\n".encode("utf-8", "backslashreplace"), extension)
+        return _constant(f"{rich.text_of(value)}\n".encode("utf-8", "backslashreplace"))
     raise _misfit(value, forms, extension)
 
 
@@ -175,15 +188,12 @@ def _is_opaque(value: object, forms: Forms) -> bool:
     return forms.source is not None or pictures.forms(value) is not None
 
 
-def _constant(data: bytes, extension: str) -> Writer:
-    def write(stream: BinaryIO, options: Options) -> None:
-        no_options(options, extension)
-        stream.write(data)
-
-    return write
+def _constant(data: bytes, options: Options = NO_OPTIONS) -> Writer:
+    """Return a writer of bytes that were made already, with these options."""
+    return Writer(lambda stream, _: cast(None, stream.write(data)), only(*options))
 
 
-def _write_pickle(stream: BinaryIO, value: object, options: Mapping[str, Any]) -> None:
+def _write_pickle(value: object, stream: BinaryIO, options: Mapping[str, Any]) -> None:
     pickle.Pickler(stream, **options).dump(value)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from adls_magic.output import plain_data, rows
-from adls_magic.output.forms import Forms, Missing, Options, Writer, no_options
+from adls_magic.output.forms import Forms, Missing, Options, Writer, only
 
 _SLICE = 10_000  # rows turned into Python objects at a time
 
@@ -46,27 +46,23 @@ def _writers(array: Any, numpy: Any) -> dict[str, Writer | Missing]:
     if not array.dtype.hasobject:
         # An array of objects could only be pickled, and a .npy with a pickle inside is refused
         # by everybody who loads it.
-        writers[".npy"] = lambda stream, options: _npy(stream, array, numpy, options)
+        writers[".npy"] = Writer(
+            lambda stream, options: numpy.save(stream, array, allow_pickle=False)
+        )
         writers[".npz"] = _npz(numpy, {"arr_0": array})
     if array.ndim in (1, 2):
-        writers[".csv"] = _delimited(array, ",", ".csv")
-        writers[".tsv"] = _delimited(array, "\t", ".tsv")
-        writers[".txt"] = _delimited(array, " ", ".txt")
+        writers[".csv"] = _delimited(array, ",")
+        writers[".tsv"] = _delimited(array, "\t")
+        writers[".txt"] = _delimited(array, " ")
     return writers
-
-
-def _npy(stream: BinaryIO, array: Any, numpy: Any, options: Options) -> None:
-    no_options(options, ".npy")
-    numpy.save(stream, array, allow_pickle=False)
 
 
 def _npz(numpy: Any, arrays: dict[str, Any]) -> Writer:
     def write(stream: BinaryIO, options: Options) -> None:
         save = numpy.savez if options.get("compress") is False else numpy.savez_compressed
-        no_options({name: each for name, each in options.items() if name != "compress"}, ".npz")
         save(stream, **arrays)
 
-    return write
+    return Writer(write, only("compress"))
 
 
 def _json(value: Any) -> dict[str, Writer | Missing]:
@@ -76,23 +72,22 @@ def _json(value: Any) -> dict[str, Writer | Missing]:
 
     def whole(stream: BinaryIO, options: Options) -> None:
         if isinstance(value, dict):
-            plain = plain_data.forms(value)
-            writer = plain.writers[".json"] if plain else None
-            assert callable(writer)  # noqa: S101 - a dict can always be JSON
-            writer(stream, options)
+            plain_data.write_json(stream, value, options)
         else:
             plain_data.write_json_array(stream, (item for item in value), options)
 
-    return {".json": whole, ".jsonl": lines}
+    return {
+        ".json": Writer(whole, plain_data.JSON_OPTIONS),
+        ".jsonl": Writer(lines, plain_data.LINES_OPTIONS),
+    }
 
 
-def _delimited(array: Any, separator: str, extension: str) -> Writer:
+def _delimited(array: Any, separator: str) -> Writer:
     def write(stream: BinaryIO, options: Options) -> None:
-        no_options(options, extension)
         names = list(array.dtype.names) if array.dtype.names else None
-        rows.write_csv(stream, names, _cells(array), separator=separator)
+        rows.write_csv(stream, names, _cells(array), separator=separator, options=options)
 
-    return write
+    return Writer(write, rows.CSV_OPTIONS)
 
 
 def _cells(array: Any) -> Iterator[tuple[object, ...] | list[object]]:

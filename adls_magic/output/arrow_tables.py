@@ -10,13 +10,26 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
+from typing import Any, BinaryIO, cast
 
 from adls_magic.output import plain_data, rows
-from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, needs, no_options
+from adls_magic.output.forms import (
+    Forms,
+    Missing,
+    Names,
+    Options,
+    Watched,
+    Writer,
+    needs,
+    only,
+    parameters,
+    without,
+)
 from adls_magic.output.pandas_frames import has_labels
 
+_ROW_GROUP = 1024 * 1024  # rows; what pyarrow takes by itself
 _BATCH = 64 * 1024  # rows turned into Python objects at a time
 
 
@@ -85,25 +98,48 @@ def _batches(table: Any) -> Iterable[Any]:
     return (batch for batch in table.to_batches(max_chunksize=_BATCH))
 
 
+_NO_OPTIONS = only()
+_CSV_OPTIONS = only(
+    *("include_header", "batch_size", "delimiter", "eol"),
+    *("null_string", "quoting_header", "quoting_style"),
+)
+_FEATHER_OPTIONS = only(
+    *("compression", "use_threads", "allow_64bit", "emit_dictionary_deltas", "metadata_version"),
+    *("unify_dictionaries", "use_legacy_format"),
+)
+
+
 def _writers(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]:
-    def excel(stream: BinaryIO, options: Options) -> None:
-        _write_excel(stream, schema, batches, options)
+    def by(
+        write: Callable[[BinaryIO, Any, Iterable[Any], Options], None],
+        takes: Names = _NO_OPTIONS,
+    ) -> Writer:
+        return Writer(lambda stream, options: write(stream, schema, batches, options), takes)
 
     return {
-        ".csv": lambda stream, options: _write_csv(stream, schema, batches, options, ","),
-        ".tsv": lambda stream, options: _write_csv(stream, schema, batches, options, "\t"),
-        ".json": lambda stream, options: _write_json(stream, schema, batches, options, ".json"),
-        ".jsonl": lambda stream, options: _write_json(stream, schema, batches, options, ".jsonl"),
-        ".parquet": lambda stream, options: _write_parquet(stream, schema, batches, options),
-        ".feather": lambda stream, options: _write_feather(stream, schema, batches, options),
-        ".xlsx": needs(excel, "openpyxl"),
-        ".html": lambda stream, options: _write_table(stream, schema, batches, options, ".html"),
-        ".md": lambda stream, options: _write_table(stream, schema, batches, options, ".md"),
+        ".csv": by(_write_csv, _CSV_OPTIONS),
+        ".tsv": by(partial(_write_csv, separator="\t"), _CSV_OPTIONS),
+        ".json": by(_write_json, plain_data.JSON_OPTIONS),
+        ".jsonl": by(_write_json_lines, plain_data.LINES_OPTIONS),
+        ".parquet": by(_write_parquet, _parquet_options),
+        ".feather": by(_write_feather, _FEATHER_OPTIONS),
+        ".xlsx": needs(by(_write_excel), "openpyxl"),
+        ".html": by(_write_html),
+        ".md": by(_write_markdown),
     }
 
 
+def _parquet_options() -> Collection[str]:
+    writer = importlib.import_module("pyarrow.parquet").write_table
+    return parameters(writer, besides=("where", "filesystem"))()
+
+
 def _write_csv(
-    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, separator: str
+    stream: BinaryIO,
+    schema: Any,
+    batches: Iterable[Any],
+    options: Options,
+    separator: str = ",",
 ) -> None:
     module = importlib.import_module("pyarrow.csv")
     chosen = {"delimiter": separator, "quoting_style": "needed", **options}
@@ -119,20 +155,21 @@ def _write_csv(
 
 def _write_parquet(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
     module = importlib.import_module("pyarrow.parquet")
-    with module.ParquetWriter(stream, schema, **options) as writer:
-        for group in _row_groups(schema, batches):
-            writer.write_table(group)
+    most = cast(int, options.get("row_group_size") or _ROW_GROUP)
+    with module.ParquetWriter(stream, schema, **without(options, "row_group_size")) as writer:
+        for group in _row_groups(schema, batches, most):
+            writer.write_table(group, row_group_size=most)
 
 
-def _row_groups(schema: Any, batches: Iterable[Any], *, rows_each: int = 1024 * 1024) -> Any:
-    """Gather batches into tables of the size that pyarrow gives a row group."""
+def _row_groups(schema: Any, batches: Iterable[Any], most: int) -> Iterator[Any]:
+    """Gather batches into tables of at least so many rows."""
     pyarrow = importlib.import_module("pyarrow")
     gathered: list[Any] = []
     count = 0
     for batch in batches:
         gathered.append(batch)
         count += batch.num_rows
-        if count >= rows_each:
+        if count >= most:
             yield pyarrow.Table.from_batches(gathered, schema)
             gathered, count = [], 0
     if gathered:
@@ -151,13 +188,14 @@ def _dicts(schema: Any, batches: Iterable[Any]) -> Iterator[object]:
     return (dict(zip(schema.names, row, strict=True)) for row in _cells(batches))
 
 
-def _write_json(
-    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, extension: str
+def _write_json(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
+    plain_data.write_json_array(stream, _dicts(schema, batches), options)
+
+
+def _write_json_lines(
+    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options
 ) -> None:
-    if extension == ".json":
-        plain_data.write_json_array(stream, _dicts(schema, batches), options)
-    else:
-        plain_data.write_json_lines(stream, _dicts(schema, batches), options)
+    plain_data.write_json_lines(stream, _dicts(schema, batches), options)
 
 
 def _cells(batches: Iterable[Any]) -> Iterator[tuple[object, ...]]:
@@ -165,16 +203,17 @@ def _cells(batches: Iterable[Any]) -> Iterator[tuple[object, ...]]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _write_table(
-    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, extension: str
+def _write_html(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
+    rows.write_html(stream, schema.names, _cells(batches))
+
+
+def _write_markdown(
+    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options
 ) -> None:
-    no_options(options, extension)
-    writer = rows.write_html if extension == ".html" else rows.write_markdown
-    writer(stream, schema.names, _cells(batches))
+    rows.write_markdown(stream, schema.names, _cells(batches))
 
 
 def _write_excel(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
-    no_options(options, ".xlsx")
     book = importlib.import_module("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
     sheet.append(list(schema.names))

@@ -52,10 +52,10 @@ class Encoding:
 
     def _write_through(self, output: _Output) -> None:
         if not self._compression:
-            self._writer(cast(BinaryIO, output), self._options)
+            self._writer.write(cast(BinaryIO, output), self._options)
             return
         compressed = compress.CompressedStream(output, self._compression)
-        self._writer(cast(BinaryIO, _Output(compressed)), self._options)
+        self._writer.write(cast(BinaryIO, _Output(compressed)), self._options)
         compressed.finish()
 
 

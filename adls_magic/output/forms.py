@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
+import difflib
 import importlib.util
+import inspect
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, TextIO, cast
 
-from adls_magic.core.errors import OutputError
+from adls_magic.core.errors import OptionError
 
 Options = Mapping[str, object]
-Writer = Callable[[BinaryIO, Options], None]
+Names = Callable[[], Collection[str]]  # asked only when there are options to be judged
 
 _BUFFER = 256 * 1024  # characters' worth of bytes gathered before they go to the stream
 
@@ -23,6 +26,71 @@ class Sink(Protocol):
     def write(self, data: Any, /) -> object:
         """Take all of `data`, any bytes-like object."""
         ...
+
+
+def _no_names() -> Collection[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes one value in one form.
+
+    Attributes:
+        write: takes the stream and the options.
+        takes: returns the names of its options.
+    """
+
+    write: Callable[[BinaryIO, Options], None]
+    takes: Names = _no_names
+
+    def check(self, options: Options, form: str) -> None:
+        """Raise OptionError when one of the options is none of this form's."""
+        if not options:
+            return
+        known = self.takes()
+        for name in options:
+            if name not in known:
+                raise OptionError(_unknown(name, known, form))
+
+
+def _unknown(name: str, known: Collection[str], form: str) -> str:
+    text = f"writing {form} takes no option {name!r}"
+    if not known:
+        return f"{text}: it has none"
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"{text}; did you mean {close[0]!r}?"
+    return f"{text}; it takes {', '.join(sorted(known))}"
+
+
+def refuse_options(options: Options, form: str) -> None:
+    """Raise OptionError when there are options for a form that has none."""
+    for name in options:
+        raise OptionError(_unknown(name, (), form))
+
+
+def only(*names: str) -> Names:
+    """Return what a writer takes that knows exactly these options."""
+    return lambda: names
+
+
+def parameters(
+    function: Callable[..., object], *, besides: Collection[str], also: Collection[str] = ()
+) -> Names:
+    """Return what a writer takes that passes its options to a function.
+
+    Args:
+        function: of some library; its first parameter, the stream, is no option.
+        besides: parameters that are not the user's to choose here.
+        also: names that the writer itself adds.
+    """
+
+    def names() -> Collection[str]:
+        found = list(inspect.signature(function).parameters.values())[1:]
+        named = {one.name for one in found if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+        return {name for name in named if not name.startswith("_")} - {*besides} | {*also}
+
+    return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +152,35 @@ def needs(writer: Writer, *packages: str) -> Writer | Missing:
     return Missing(packages)
 
 
-def no_options(options: Options, extension: str) -> None:
-    """Raise OutputError when options are given for a form that has none."""
-    if options:
-        raise OutputError(f"writing {extension or 'text'} here takes no option {min(options)!r}")
+def encoding_of(options: Options) -> str:
+    """Return the option `encoding` of a form that is text, UTF-8 by default.
+
+    Raises:
+        OptionError: Python does not know it.
+    """
+    name = str(options.get("encoding", "utf-8"))
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise OptionError(
+            f"there is no encoding {name!r}; utf-8-sig is the one for Excel"
+        ) from None
+    return name.lower().replace("_", "-")
+
+
+def without(options: Options, *names: str) -> dict[str, Any]:
+    """Return the options besides those of these names."""
+    return {name: value for name, value in options.items() if name not in names}
 
 
 @contextmanager
-def text_over(stream: BinaryIO) -> Iterator[TextIO]:
-    """Give a UTF-8 text file over a binary stream; line ends stay as they are written.
+def text_over(stream: BinaryIO, *, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """Give a text file over a binary stream; line ends stay as they are written.
 
     The stream stays open. After an exception what is still buffered is dropped.
     """
     buffered = _Buffered(stream)
-    text = io.TextIOWrapper(cast(BinaryIO, buffered), encoding="utf-8", newline="")
+    text = io.TextIOWrapper(cast(BinaryIO, buffered), encoding=encoding, newline="")
     try:
         yield text
         text.flush()

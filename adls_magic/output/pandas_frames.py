@@ -9,12 +9,26 @@ otherwise.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
 
 from adls_magic.output import rows
-from adls_magic.output.forms import Forms, Missing, Options, Writer, needs, no_options, text_over
+from adls_magic.output.forms import (
+    Forms,
+    Missing,
+    Names,
+    Options,
+    Writer,
+    encoding_of,
+    needs,
+    only,
+    parameters,
+    text_over,
+    without,
+)
 
 _SLICE = 50_000  # rows turned into JSON at a time
 
@@ -45,44 +59,80 @@ def has_labels(value: Any) -> bool:
     return bool(index.dtype.kind not in "iu")
 
 
+# About the file and not what is in it: DEST and its suffix decide.
+_OF_THE_FILE = ("mode", "compression", "storage_options", "filesystem", "partition_cols")
+_OF_LINES = ("orient", "lines", "indent")  # would not be JSON lines any more
+
+
 def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
     def delimited(separator: str) -> Writer:
         def write(stream: BinaryIO, options: Options) -> None:
             chosen = {"index": labelled, "sep": separator, "lineterminator": "\n", **options}
-            with text_over(stream) as text:
-                frame.to_csv(text, **chosen)
+            with text_over(stream, encoding=encoding_of(options)) as text:
+                frame.to_csv(text, **without(chosen, "encoding"))
 
-        return write
+        return Writer(write, parameters(frame.to_csv, besides=(*_OF_THE_FILE, "errors")))
 
     def parquet(stream: BinaryIO, options: Options) -> None:
         frame.to_parquet(stream, **options)
 
     def feather(stream: BinaryIO, options: Options) -> None:
-        _flat(frame, labelled, options).to_feather(stream, **_without_index(options))
+        _flat(frame, labelled, options).to_feather(stream, **without(options, "index"))
 
     def excel(stream: BinaryIO, options: Options) -> None:
         frame.to_excel(stream, **{"index": labelled, **options})
 
-    def table(style: str) -> Writer:
+    def table(write_table: Callable[[BinaryIO, rows.Columns, rows.Rows], None]) -> Writer:
         def write(stream: BinaryIO, options: Options) -> None:
             flat = _flat(frame, labelled, options)
-            no_options(_without_index(options), style)
-            writer = rows.write_html if style == ".html" else rows.write_markdown
-            writer(stream, list(flat.columns), flat.itertuples(index=False, name=None))
+            write_table(stream, list(flat.columns), flat.itertuples(index=False, name=None))
 
-        return write
+        return Writer(write, only("index"))
 
     return {
         ".csv": delimited(","),
         ".tsv": delimited("\t"),
-        ".json": lambda stream, options: _write_json(stream, frame, labelled, options),
-        ".jsonl": lambda stream, options: _write_json_lines(stream, frame, labelled, options),
-        ".parquet": needs(parquet, "pyarrow", "fastparquet"),
-        ".feather": needs(feather, "pyarrow"),
-        ".xlsx": needs(excel, "openpyxl", "xlsxwriter"),
-        ".html": table(".html"),
-        ".md": table(".md"),
+        ".json": Writer(
+            lambda stream, options: _write_json(stream, frame, labelled, options),
+            parameters(frame.to_json, besides=_OF_THE_FILE),
+        ),
+        ".jsonl": Writer(
+            lambda stream, options: _write_json_lines(stream, frame, labelled, options),
+            parameters(frame.to_json, besides=(*_OF_THE_FILE, *_OF_LINES)),
+        ),
+        ".parquet": needs(
+            Writer(parquet, _parquet_options(frame.to_parquet)), "pyarrow", "fastparquet"
+        ),
+        ".feather": needs(Writer(feather, _feather_options), "pyarrow"),
+        ".xlsx": needs(
+            Writer(excel, parameters(frame.to_excel, besides=_OF_THE_FILE)),
+            *("openpyxl", "xlsxwriter"),
+        ),
+        ".html": table(rows.write_html),
+        ".md": table(rows.write_markdown),
     }
+
+
+def _parquet_options(to_parquet: Callable[..., object]) -> Names:
+    """Return what `to_parquet` takes: its own, and what it passes on to the engine."""
+
+    def names() -> Collection[str]:
+        own = parameters(to_parquet, besides=_OF_THE_FILE, also=("compression",))()
+        return {*own, *engine_options("parquet", "write_table")}
+
+    return names
+
+
+def _feather_options() -> Collection[str]:
+    return {"index", *engine_options("feather", "write_feather")}
+
+
+def engine_options(module: str, function: str) -> Collection[str]:
+    """Return the options of one of pyarrow's writers, where pyarrow is installed."""
+    if importlib.util.find_spec("pyarrow") is None:
+        return ()
+    writer = getattr(importlib.import_module(f"pyarrow.{module}"), function)
+    return parameters(writer, besides=("where", "dest", "filesystem"))()
 
 
 def _flat(frame: Any, labelled: bool, options: Options) -> Any:
@@ -91,14 +141,14 @@ def _flat(frame: Any, labelled: bool, options: Options) -> Any:
     return frame.reset_index(drop=not keep)
 
 
-def _without_index(options: Options) -> dict[str, object]:
-    return {name: value for name, value in options.items() if name != "index"}
-
-
 def _json_options(options: Options) -> dict[str, Any]:
     # ISO dates and all 15 digits: pandas' defaults are milliseconds and 10 digits.
     defaults = {"date_format": "iso", "double_precision": 15, "force_ascii": False}
-    return {**defaults, **_without_index(options)}
+    return {**defaults, **options}
+
+
+def _record_options(options: Options) -> dict[str, Any]:
+    return {"orient": "records", **_json_options(without(options, "index"))}
 
 
 def _write_json(stream: BinaryIO, frame: Any, labelled: bool, options: Options) -> None:
@@ -107,12 +157,12 @@ def _write_json(stream: BinaryIO, frame: Any, labelled: bool, options: Options) 
             frame.to_json(text, **_json_options(options))
         return
     flat = _flat(frame, labelled, options)
-    rows.join_arrays(stream, _records(flat, {"orient": "records", **_json_options(options)}))
+    rows.join_arrays(stream, _records(flat, _record_options(options)))
 
 
 def _write_json_lines(stream: BinaryIO, frame: Any, labelled: bool, options: Options) -> None:
     flat = _flat(frame, labelled, options)
-    for part in _records(flat, {"orient": "records", "lines": True, **_json_options(options)}):
+    for part in _records(flat, {**_record_options(options), "lines": True}):
         stream.write(part if part.endswith(b"\n") else part + b"\n")
 
 

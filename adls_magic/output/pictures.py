@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import io
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from adls_magic.output.forms import Forms, Missing, Options, Writer
+from adls_magic.output.forms import Forms, Missing, Options, Writer, only
 
 _FIGURE_FORMATS = (".png", ".svg", ".jpg", ".pdf", ".eps", ".tiff", ".webp")
 _IMAGE_FORMATS = {
@@ -23,6 +24,21 @@ _IMAGE_FORMATS = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".pdf": "PDF",
+}
+# What `savefig` takes besides the format, which the extension says.
+_FIGURE_OPTIONS = (
+    *("dpi", "facecolor", "edgecolor", "orientation", "transparent", "bbox_inches", "pad_inches"),
+    *("metadata", "pil_kwargs", "backend"),
+)
+# Pillow takes any name and passes over those that it does not know.
+_IMAGE_OPTIONS = {
+    ".png": ("optimize", "compress_level", "bits", "dpi", "transparency"),
+    ".jpg": ("quality", "optimize", "progressive", "subsampling", "dpi", "comment", "keep_rgb"),
+    ".gif": ("optimize", "interlace", "transparency", "comment"),
+    ".bmp": ("dpi",),
+    ".tiff": ("compression", "quality", "dpi", "description", "software", "artist", "copyright"),
+    ".webp": ("quality", "lossless", "method", "exact", "alpha_quality"),
+    ".pdf": ("resolution", "title", "author", "subject", "keywords", "quality"),
 }
 EXTENSIONS = frozenset({*_FIGURE_FORMATS, *_IMAGE_FORMATS, ".html"})
 _DEEP = 3  # levels of lists and arrays in which a part of a figure is looked for
@@ -69,59 +85,60 @@ def _root(artist: Any) -> Any | None:
 
 
 def _figure_writers(figure: Any) -> dict[str, Writer | Missing]:
+    def draw(kind: str, options: Options) -> bytes:
+        drawn = io.BytesIO()
+        figure.savefig(drawn, **{"bbox_inches": "tight", **options, "format": kind})
+        return drawn.getvalue()
+
     supported = figure.canvas.get_supported_filetypes()
-    writers: dict[str, Writer | Missing] = {
-        extension: _saving(figure, extension.removeprefix("."))
-        for extension in _FIGURE_FORMATS
-        if extension.removeprefix(".") in supported
-    }
-    writers[".html"] = lambda stream, options: _figure_html(stream, figure, options)
-    return writers
-
-
-def _drawn(figure: Any, kind: str, options: Options) -> bytes:
-    # Into memory first: some of matplotlib's back ends seek in what they write.
-    drawn = io.BytesIO()
-    figure.savefig(drawn, **{"format": kind, "bbox_inches": "tight", **options})
-    return drawn.getvalue()
-
-
-def _saving(figure: Any, kind: str) -> Writer:
-    def write(stream: BinaryIO, options: Options) -> None:
-        stream.write(_drawn(figure, kind, options))
-
-    return write
-
-
-def _figure_html(stream: BinaryIO, figure: Any, options: Options) -> None:
-    picture = base64.b64encode(_drawn(figure, "png", options))
-    stream.write(b'<img src="data:image/png;base64,' + picture + b'">\n')
+    names = {extension: extension.removeprefix(".") for extension in _FIGURE_FORMATS}
+    kinds = {extension: name for extension, name in names.items() if name in supported}
+    return _writers(draw, kinds, dict.fromkeys(kinds, _FIGURE_OPTIONS))
 
 
 def _image_writers(image: Any) -> dict[str, Writer | Missing]:
-    writers: dict[str, Writer | Missing] = {}
-    for extension, kind in _IMAGE_FORMATS.items():
-        # JPEG has no transparency and no palette: saving would fail, so it is not offered.
-        if kind in ("JPEG", "PDF") and image.mode not in ("1", "L", "RGB", "CMYK"):
-            continue
-        writers[extension] = _saving_image(image, kind)
-    writers[".html"] = lambda stream, options: _image_html(stream, image, options)
+    def draw(kind: str, options: Options) -> bytes:
+        encoded = io.BytesIO()
+        image.save(encoded, **{**options, "format": kind})
+        return encoded.getvalue()
+
+    # JPEG has no transparency and no palette: saving would fail, so it is not offered.
+    flat = image.mode in ("1", "L", "RGB", "CMYK")
+    kinds = {
+        extension: kind
+        for extension, kind in _IMAGE_FORMATS.items()
+        if flat or kind not in ("JPEG", "PDF")
+    }
+    return _writers(draw, kinds, _IMAGE_OPTIONS)
+
+
+def _writers(
+    draw: Callable[[str, Options], bytes],
+    kinds: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
+) -> dict[str, Writer | Missing]:
+    """Return a writer for each kind, and an HTML with the PNG in it.
+
+    Args:
+        draw: gives a kind's bytes. They are made in memory, as most back ends of both libraries
+            seek in what they write.
+        kinds: extension → what the library calls it.
+        names: extension → names of its options.
+    """
+
+    def saving(kind: str) -> Callable[[BinaryIO, Options], None]:
+        def write(stream: BinaryIO, options: Options) -> None:
+            stream.write(draw(kind, options))
+
+        return write
+
+    def html(stream: BinaryIO, options: Options) -> None:
+        picture = base64.b64encode(draw(kinds[".png"], options))
+        stream.write(b'<img src="data:image/png;base64,' + picture + b'">\n')
+
+    writers: dict[str, Writer | Missing] = {
+        extension: Writer(saving(kind), only(*names[extension]))
+        for extension, kind in kinds.items()
+    }
+    writers[".html"] = Writer(html, only(*names[".png"]))
     return writers
-
-
-def _encoded(image: Any, kind: str, options: Options) -> bytes:
-    encoded = io.BytesIO()
-    image.save(encoded, **{"format": kind, **options})
-    return encoded.getvalue()
-
-
-def _saving_image(image: Any, kind: str) -> Writer:
-    def write(stream: BinaryIO, options: Options) -> None:
-        stream.write(_encoded(image, kind, options))
-
-    return write
-
-
-def _image_html(stream: BinaryIO, image: Any, options: Options) -> None:
-    picture = base64.b64encode(_encoded(image, "PNG", options))
-    stream.write(b'<img src="data:image/png;base64,' + picture + b'">\n')

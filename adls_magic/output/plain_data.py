@@ -15,13 +15,18 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from adls_magic.output import rows
-from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, no_options, text_over
+from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, only, text_over
 
 _LISTS: tuple[type, ...] = (list, tuple, set, frozenset, range, collections.deque)
+_ON_A_LINE = ("skipkeys", "ensure_ascii", "check_circular", "allow_nan", "sort_keys", "separators")
+LINES_OPTIONS = only(*_ON_A_LINE)
+JSON_OPTIONS = only(*_ON_A_LINE, "indent")
+
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
@@ -46,13 +51,27 @@ def forms_of_items(first: object, items: Watched) -> Forms:
     """Return what an iterator can be whose first item has been taken; it is put back."""
     everything = itertools.chain([first], items)
     writers: dict[str, Writer | Missing] = {
-        ".json": lambda stream, options: write_json_array(stream, everything, options),
-        ".jsonl": lambda stream, options: write_json_lines(stream, everything, options),
+        ".json": Writer(partial(_written, write_json_array, everything), JSON_OPTIONS),
+        ".jsonl": Writer(partial(_written, write_json_lines, everything), LINES_OPTIONS),
     }
     if _is_row(first):
         columns = _columns_of(first)
         writers |= _csv_writers(columns, (_cells_of(item, columns) for item in everything))
     return Forms("rows of an iterator", writers, source=items)
+
+
+def _written(
+    write: Callable[[BinaryIO, Any, Options], None], value: Any, stream: BinaryIO, options: Options
+) -> None:
+    write(stream, value, options)
+
+
+def write_json(stream: BinaryIO, value: object, options: Options) -> None:
+    """Write one value as one JSON text."""
+    with text_over(stream) as text:
+        for part in _json_parts(value, options):
+            text.write(part)
+        text.write("\n")
 
 
 def write_json_array(stream: BinaryIO, items: Iterable[object], options: Options) -> None:
@@ -78,15 +97,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _json_writers(value: object, lines: Iterable[object]) -> dict[str, Writer | Missing]:
-    def write_json(stream: BinaryIO, options: Options) -> None:
-        with text_over(stream) as text:
-            for part in _json_parts(value, options):
-                text.write(part)
-            text.write("\n")
-
     return {
-        ".json": write_json,
-        ".jsonl": lambda stream, options: write_json_lines(stream, lines, options),
+        ".json": Writer(partial(_written, write_json, value), JSON_OPTIONS),
+        ".jsonl": Writer(partial(_written, write_json_lines, lines), LINES_OPTIONS),
     }
 
 
@@ -187,11 +200,10 @@ def _cells_of(item: Any, columns: Columns) -> Sequence[object]:
 def _csv_writers(
     columns: Columns, lines: Iterator[Sequence[object]]
 ) -> dict[str, Writer | Missing]:
-    def write(stream: BinaryIO, options: Options, extension: str, separator: str) -> None:
-        no_options(options, extension)
-        rows.write_csv(stream, columns, lines, separator=separator)
+    def delimited(separator: str) -> Writer:
+        def write(stream: BinaryIO, options: Options) -> None:
+            rows.write_csv(stream, columns, lines, separator=separator, options=options)
 
-    return {
-        ".csv": lambda stream, options: write(stream, options, ".csv", ","),
-        ".tsv": lambda stream, options: write(stream, options, ".tsv", "\t"),
-    }
+        return Writer(write, rows.CSV_OPTIONS)
+
+    return {".csv": delimited(","), ".tsv": delimited("	")}

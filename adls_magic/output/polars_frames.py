@@ -6,11 +6,11 @@ A LazyFrame is computed while it is written (its `sink_*` methods), where the fo
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
 
 from adls_magic.output import rows
-from adls_magic.output.forms import Forms, Missing, Options, Writer, needs, no_options
+from adls_magic.output.forms import Forms, Missing, Options, Writer, needs, parameters
 
 _SLICE = 50_000  # rows turned into JSON at a time
 
@@ -31,25 +31,38 @@ def _count(number: int) -> str:
     return f"{number:,} row{'' if number == 1 else 's'}"
 
 
-def _calling(method: Callable[..., object], **defaults: object) -> Writer:
-    return lambda stream, options: _called(method, stream, {**defaults, **options})
+# About where to and when, which DEST and the suffix of its name decide.
+_OF_THE_FILE = (
+    *("partition_by", "partition_chunk_size_bytes", "storage_options", "credential_provider"),
+    *("check_extension", "sync_on_close", "mkdir", "lazy", "sinked_paths_callback"),
+)
+_OF_THE_SUFFIX = (*_OF_THE_FILE, "compression", "compression_level")
 
 
-def _called(method: Callable[..., object], stream: BinaryIO, options: dict[str, object]) -> None:
-    method(stream, **options)
+def _calling(
+    method: Callable[..., object], *, besides: Collection[str] = _OF_THE_FILE, **defaults: object
+) -> Writer:
+    def write(stream: BinaryIO, options: Options) -> None:
+        method(stream, **{**defaults, **options})
+
+    return Writer(write, parameters(method, besides=besides))
 
 
 def _writers(frame: Any) -> dict[str, Writer | Missing]:
     return {
-        ".csv": _calling(frame.write_csv),
-        ".tsv": _calling(frame.write_csv, separator="\t"),
-        ".json": lambda stream, options: _write_json(stream, frame, options),
-        ".jsonl": _calling(frame.write_ndjson),
+        ".csv": _calling(frame.write_csv, besides=_OF_THE_SUFFIX),
+        ".tsv": _calling(frame.write_csv, besides=_OF_THE_SUFFIX, separator="\t"),
+        ".json": Writer(lambda stream, options: rows.join_arrays(stream, _records(frame))),
+        ".jsonl": _calling(frame.write_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.write_parquet),
         ".feather": _calling(frame.write_ipc),
         ".xlsx": needs(_calling(frame.write_excel), "xlsxwriter"),
-        ".html": lambda stream, options: _write_table(stream, frame, options, ".html"),
-        ".md": lambda stream, options: _write_table(stream, frame, options, ".md"),
+        ".html": Writer(
+            lambda stream, options: rows.write_html(stream, frame.columns, frame.iter_rows())
+        ),
+        ".md": Writer(
+            lambda stream, options: rows.write_markdown(stream, frame.columns, frame.iter_rows())
+        ),
     }
 
 
@@ -60,27 +73,21 @@ def _lazy_writers(frame: Any) -> dict[str, Writer | Missing]:
         def write(stream: BinaryIO, options: Options) -> None:
             writer = _writers(frame.collect())[extension]
             assert not isinstance(writer, Missing)  # noqa: S101 - asked for below
-            writer(stream, options)
+            writer.write(stream, options)
 
-        return write
+        return Writer(write)
 
-    excel = needs(collected(".xlsx"), "xlsxwriter")
     return {
-        ".csv": _calling(frame.sink_csv),
-        ".tsv": _calling(frame.sink_csv, separator="\t"),
+        ".csv": _calling(frame.sink_csv, besides=_OF_THE_SUFFIX),
+        ".tsv": _calling(frame.sink_csv, besides=_OF_THE_SUFFIX, separator="\t"),
         ".json": collected(".json"),
-        ".jsonl": _calling(frame.sink_ndjson),
+        ".jsonl": _calling(frame.sink_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.sink_parquet),
         ".feather": _calling(frame.sink_ipc),
-        ".xlsx": excel,
+        ".xlsx": needs(collected(".xlsx"), "xlsxwriter"),
         ".html": collected(".html"),
         ".md": collected(".md"),
     }
-
-
-def _write_json(stream: BinaryIO, frame: Any, options: Options) -> None:
-    no_options(options, ".json")
-    rows.join_arrays(stream, _records(frame))
 
 
 def _records(frame: Any) -> Iterator[bytes]:
@@ -88,9 +95,3 @@ def _records(frame: Any) -> Iterator[bytes]:
         buffer = io.BytesIO()
         part.write_json(buffer)
         yield buffer.getvalue()
-
-
-def _write_table(stream: BinaryIO, frame: Any, options: Options, extension: str) -> None:
-    no_options(options, extension)
-    writer = rows.write_html if extension == ".html" else rows.write_markdown
-    writer(stream, frame.columns, frame.iter_rows())

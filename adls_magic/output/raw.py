@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from adls_magic.output import arrow_tables, compress, plain_data
-from adls_magic.output.forms import Forms, Options, Watched, Writer, no_options
+from adls_magic.output.forms import Forms, Options, Watched, Writer
 
 _CHUNK = 1024 * 1024  # bytes or characters read or encoded at a time
 
@@ -78,11 +78,10 @@ def _checked(parts: Iterable[object]) -> Iterator[bytes]:
 
 def _writer(parts: Iterator[bytes]) -> Writer:
     def write(stream: BinaryIO, options: Options) -> None:
-        no_options(options, "")
         for part in parts:
             stream.write(part)
 
-    return write
+    return Writer(write)
 
 
 def starts_compressed(value: object, suffix: str) -> bool:

@@ -11,10 +11,14 @@ import base64
 import binascii
 import importlib.util
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
+from adls_magic.core.errors import OptionError
 from adls_magic.output.formats import ORDER
+from adls_magic.output.forms import Options, refuse_options
 
 MIME = {
     ".png": "image/png",
@@ -37,15 +41,23 @@ _METHODS = {
     ".tex": "_repr_latex_",
     ".json": "_repr_json_",
 }
+_DRAWN = (".png", ".svg", ".jpg", ".pdf")
 _BINARY = frozenset({".png", ".jpg", ".pdf", ".gif"})
 
 
-def rendered(value: Any, extension: str) -> bytes | None:
-    """Return `value` in the form of `extension`, None when it has no such form."""
+def rendered(value: Any, extension: str, options: Options = MappingProxyType({})) -> bytes | None:
+    """Return `value` in the form of `extension`, None when it has no such form.
+
+    Raises:
+        OptionError: the value does not draw itself in this form by a method that has options.
+    """
     if extension not in MIME or isinstance(value, type):
         return None
-    own = _by_own_method(value, extension)
-    data = own if own is not None else _by_formatter(value, extension)
+    data = _by_own_method(value, extension, options)
+    if data is None:
+        data = _by_formatter(value, extension)
+        if data is not None:
+            refuse_options(options, extension)
     return None if data is None else _as_bytes(data, extension)
 
 
@@ -75,17 +87,27 @@ def _formatter() -> Any:
     return DisplayFormatter()
 
 
-def _by_own_method(value: Any, extension: str) -> Any | None:
+def _by_own_method(value: Any, extension: str, options: Options) -> Any | None:
     if extension in (".html", ".json"):
         method = getattr(value, f"to_{extension[1:]}", None)
-        made = method() if callable(method) and _has_display(value) else None
+        if not callable(method) or not _has_display(value):
+            return None
+        made = _called(method, extension, options)
         return made if isinstance(made, str) else None
-    if extension in (".png", ".svg", ".jpg", ".pdf") and callable(
-        method := getattr(value, "to_image", None)
-    ):
-        # plotly draws with the package kaleido; without it this format is not offered.
-        return method(format=extension[1:]) if importlib.util.find_spec("kaleido") else None
-    return None
+    method = getattr(value, "to_image", None) if extension in _DRAWN else None
+    # plotly draws with the package kaleido; without it this format is not offered.
+    if not callable(method) or not importlib.util.find_spec("kaleido"):
+        return None
+    return _called(partial(method, format=extension[1:]), extension, options)
+
+
+def _called(method: Callable[..., Any], extension: str, options: Options) -> Any:
+    try:
+        return method(**options)
+    except TypeError as error:
+        if not options:
+            raise
+        raise OptionError(f"writing {extension} with these options failed: {error}") from None
 
 
 def _has_display(value: Any) -> bool:

@@ -8,21 +8,44 @@ from __future__ import annotations
 import csv
 import html
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
-from adls_magic.output.forms import text_over
+from adls_magic.output.forms import Options, encoding_of, only, text_over, without
 
 Columns = Sequence[object]
 Rows = Iterable[Sequence[object]]
 
 
+# What a csv of rows can be told: the names of Python's csv module, and two of ours.
+CSV_OPTIONS = only(
+    *("delimiter", "quotechar", "quoting", "doublequote", "escapechar", "lineterminator"),
+    *("header", "encoding"),
+)
+
+
 def write_csv(
-    stream: BinaryIO, columns: Columns | None, rows: Rows, *, separator: str = ","
+    stream: BinaryIO,
+    columns: Columns | None,
+    rows: Rows,
+    *,
+    separator: str = ",",
+    options: Options = MappingProxyType({}),
 ) -> None:
-    """Write a csv with a header (unless `columns` is None), UTF-8, lines ended by LF."""
-    with text_over(stream) as text:
-        writer = csv.writer(text, delimiter=separator, lineterminator="\n")
-        if columns is not None:
+    """Write a csv with a header (unless `columns` is None), lines ended by LF.
+
+    Args:
+        stream: takes the bytes.
+        columns: names of the columns, None when there are none.
+        rows: the cells of each row.
+        separator: between cells.
+        options: some of `CSV_OPTIONS`.
+    """
+    chosen: dict[str, Any] = {"delimiter": separator, "lineterminator": "\n"}
+    chosen |= without(options, "header", "encoding")
+    with text_over(stream, encoding=encoding_of(options)) as text:
+        writer = csv.writer(text, **chosen)
+        if columns is not None and options.get("header", True):
             writer.writerow(columns)
         writer.writerows(rows)
 

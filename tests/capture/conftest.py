@@ -59,11 +59,14 @@ class Ran:
     streams: dict[str, str] = field(default_factory=lambda: {"stdout": "", "stderr": ""})
     errors: list[tuple[str, str, int]] = field(default_factory=list)  # name, text, lines shown
     shown: list[dict[str, str]] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)  # kinds of what was shown
     seconds: float = 0.0
     printed_at: list[float] = field(default_factory=list)  # seconds after the start
 
     def take(self, message: dict[str, Any]) -> None:
         content = message["content"]
+        if message["msg_type"] in ("stream", "error", "display_data", "execute_result"):
+            self.order.append(message["msg_type"])
         if message["msg_type"] == "stream":
             self.streams[content["name"]] += content["text"]
             self.printed_at.append(time.monotonic())

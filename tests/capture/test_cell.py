@@ -24,6 +24,7 @@ def test_a_failing_cell_shows_its_traceback_once(kernel: Kernel) -> None:
         "the cell raised ZeroDivisionError, so nothing was written to a.txt", 1,
     )  # fmt: skip
     assert ran.streams["stdout"] == "before\n"  # of a long run one wants to see that
+    assert ran.order == ["stream", "error", "error"]
     assert kernel.value("OPENED") == []
 
 

@@ -80,6 +80,28 @@ def test_options_reach_the_value(kernel: Kernel) -> None:
     assert ran.errors[-1][0] == "OptionError"
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "said", "stays"),
+    [
+        ("a.csv", "pd.DataFrame({'a': [1]})", "takes no option 'indx'; did you mean 'index'?", ""),
+        ("a.csv", "print('a,b')", "text is written as it is shown", "a,b\n"),
+        ("a.txt", "print('text')\n7", "text is written as it is shown", "text\n"),
+        ("a.txt", "'text'", "takes no option 'indx'", ""),
+        ("a.png", "import matplotlib.pyplot as plt\nplt.plot([1]);", "takes no option 'indx'", ""),
+    ],
+)
+def test_options_that_nothing_takes_send_nothing(
+    kernel: Kernel, name: str, body: str, said: str, stays: str
+) -> None:
+    kernel.run(FRAME)
+    ran = kernel.write(name, body, "options={'indx': 1}")
+    ((error, text, lines),) = ran.errors
+    assert (error, lines) == ("OptionError", 1)
+    assert said in text
+    assert ran.streams["stdout"] == stays
+    assert kernel.value("OPENED") == []
+
+
 def test_a_misfit_sends_nothing_and_keeps_the_value(kernel: Kernel) -> None:
     ran = kernel.write("a.csv", "import matplotlib.pyplot as plt\nplt.figure()")
     ((name, text, lines),) = ran.errors
@@ -140,7 +162,18 @@ def test_a_plot_that_is_teed_is_shown(kernel: Kernel) -> None:
     kernel.run("import matplotlib.pyplot as plt")
     ran = kernel.write("a.svg", "plt.plot([1, 2])", "tee=True")
     assert (kernel.file("a.svg") or b"")[:5] == b"<?xml"
-    assert "image/png" in ran.shown[-1]
+    assert ["image/png" in one for one in ran.shown] == [False, True]  # the lines, the picture
+
+
+@pytest.mark.parametrize(
+    "body", ["figure, axes = plt.subplots()\nfigure", "plt.plot([1])\nplt.gcf()"]
+)
+def test_a_figure_that_is_teed_is_shown_once(kernel: Kernel, body: str) -> None:
+    kernel.run("import matplotlib.pyplot as plt")
+    ran = kernel.write("a.png", body, "tee=True")
+    assert (kernel.file("a.png") or b"")[:4] == b"\x89PNG"
+    assert ["image/png" in one for one in ran.shown] == [True]
+    assert kernel.run("plt.get_fignums()").shown == [{"text/plain": "[]"}]
 
 
 def test_display_stays_in_the_notebook(kernel: Kernel) -> None:

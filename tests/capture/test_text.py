@@ -29,6 +29,38 @@ def test_stderr_stays_in_the_notebook(kernel: Kernel) -> None:
 
 
 @unix
+def test_stdout_and_stderr_in_their_order(kernel: Kernel) -> None:
+    kernel.run("import logging, os, subprocess, warnings\nolder = logging.StreamHandler()")
+    ran = kernel.write(
+        "a.txt",
+        "print('1'); print('2', file=sys.stderr)\n"
+        "subprocess.run('echo 3; echo 4 >&2', shell=True)\n"
+        "print('5'); older.emit(logging.makeLogRecord({'msg': '6'}))\n"
+        "!echo 7 >&2; echo 8\n"
+        "sys.stderr.buffer.write(b'\\xff\\n'); os.write(2, b'9\\n')\n"
+        "sys.__stderr__.write('10\\n')\n"
+        "warnings.warn('11', stacklevel=1); print('12')",
+        "source='stdout+stderr'",
+    )
+    lines = (kernel.file("a.txt") or b"").splitlines()
+    assert lines[:11] == [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"\xff", b"9", b"10"]
+    assert b"UserWarning: 11" in lines[11]
+    assert lines[-1] == b"12"
+    assert ran.streams == {"stdout": "", "stderr": ""}
+    after = kernel.run("print('err', file=sys.stderr)\nos.system('echo command >&2')")
+    assert after.streams["stderr"].startswith("err\n")
+    assert "command" in after.streams["stderr"]
+
+
+def test_stderr_that_fails_shows_its_traceback_once(kernel: Kernel) -> None:
+    body = "print('out'); print('err', file=sys.stderr)\n1 / 0"
+    ran = kernel.write("a.txt", body, "source='stdout+stderr'")
+    assert [name for name, _, _ in ran.errors] == ["ZeroDivisionError", "CellError"]
+    assert ran.streams["stdout"] == "out\nerr\n"
+    assert kernel.file("a.txt") is None
+
+
+@unix
 def test_processes_commands_and_prints_keep_their_order(kernel: Kernel) -> None:
     ran = kernel.write(
         "a.txt",
@@ -59,6 +91,12 @@ def test_bash_and_time_inside(kernel: Kernel) -> None:
     assert kernel.file("a.txt") == b"from bash\n"
     kernel.write("b.txt", "%time print('timed')")
     assert (kernel.file("b.txt") or b"").startswith(b"timed\nCPU times")
+    ran = kernel.write("c.json", "%%time\n[1, 2]")
+    assert kernel.file("c.json") == b"[1, 2]\n"
+    assert "Wall time" in ran.streams["stdout"]
+    ran = kernel.run("%%time\n%%write d.txt\nprint('inside')")
+    assert kernel.file("d.txt") == b"inside\n"
+    assert "Wall time" in ran.streams["stdout"]
 
 
 def test_threads_of_the_cell_but_not_of_earlier_cells(kernel: Kernel) -> None:
@@ -112,7 +150,8 @@ def test_children_of_the_cell(kernel: Kernel) -> None:
 
 def test_everything_is_as_before_afterwards(kernel: Kernel) -> None:
     look = (
-        "(type(sys.stdout).__name__, 'write' in vars(get_ipython().display_pub),"
+        "(type(sys.stdout).__name__, type(sys.stderr).__name__, 'write' in vars(sys.stderr),"
+        " 'write' in vars(get_ipython().display_pub),"
         " 'system' in vars(get_ipython()), '_showtraceback' in vars(get_ipython()),"
         " 'format' in vars(get_ipython().display_formatter), threading.active_count())"
     )
@@ -121,6 +160,7 @@ def test_everything_is_as_before_afterwards(kernel: Kernel) -> None:
     for _ in range(3):
         kernel.write("a.txt", "!echo x\nprint(1)")
     assert kernel.write("b.txt", "print(1); 1/0").status == "error"
+    assert kernel.write("c.txt", "print(1)", "source='stdout+stderr'").status == "ok"
     assert kernel.value(look) == before
     assert kernel.run("!echo normal").streams["stdout"].strip() == "normal"
 

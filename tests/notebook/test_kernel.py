@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 from adls_magic.lake import LocalLake
+
+ROOT = Path(__file__).parents[2]
 
 Execute = Callable[..., nbformat.NotebookNode]
 
@@ -71,6 +75,38 @@ def test_a_failing_magic_stops_the_run(
     assert time.monotonic() - began < 50
     assert not (place / "ran").exists()
     assert name is None or name in str(caught.value)
+
+
+def test_papermill_runs_cells_and_stops_at_one_that_fails(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own: importing papermill warns, and it makes event loops."""
+    pytest.importorskip("papermill", reason="papermill is not installed (extra test)")
+    cells = [
+        "rows = 0",
+        "%load_ext adls_magic\n%adls_config --local",
+        "%%adls_write d/{rows}.csv --opt header=False\n"
+        "print('chat')\n[{'n': n} for n in range(rows)]",
+        "%%adls_write d/bad.txt\nprint('half')\n1 / 0",
+        "%%adls_write d/after.txt\nprint('never')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    nbformat.write(notebook, place / "in.ipynb")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-p", "rows", "2"]
+    done = subprocess.run(
+        [*command, "--no-progress-bar"], cwd=place, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    lake = place / "adls-lake/lake"
+    assert (lake / "d/2.csv").read_text() == "0\n1\n"
+    assert sorted(path.name for path in (lake / "d").iterdir()) == ["2.csv"]
+    executed = nbformat.read(place / "out.ipynb", as_version=4)
+    text = next(text_of(cell) for cell in executed.cells if "{rows}" in cell.source)
+    assert text.startswith("chat\nWrote 4 B")
 
 
 def test_errors_in_the_saved_notebook(execute: Execute) -> None:

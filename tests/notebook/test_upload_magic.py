@@ -136,6 +136,7 @@ def test_empty_folders_are_made(run: Run, lake: LocalLake) -> None:
         ("--content-type nonsense a.csv d/", OptionError, "text/csv"),
         ("--nonsense a.csv d/", UsageError, "no option --nonsense"),
         ("a.csv {missing}/x", UsageError, "missing is not defined"),
+        ("a.csv d/ --opt index=False", UsageError, "--opt is for values"),
         ("--var missing x.txt", UsageError, "missing is not defined"),
         ("a.csv abfss://nosuch/x", AdlsError, "nosuch"),
     ],
@@ -212,6 +213,11 @@ def test_variables_are_written_as_their_targets_ask(run: Run, stored: Stored) ->
     assert "DataFrame" in ran.line
     run("%adls_upload --var text data d/")
     assert stored() == {"d/frame.csv": b"a\n1\n2\n", "d/text": "é".encode(), "d/data": b"\x00"}
+    run("%adls_upload --var df d/other.csv --opt sep=; --opt index=True")
+    assert stored()["d/other.csv"].startswith(b";")
+    ran = run("%adls_upload --var df d/third.csv --opt separator=;")
+    assert "takes no option 'separator'; it takes chunksize" in str(ran.error)
+    assert "d/third.csv" not in stored()
     ran = run("%adls_upload --var df d/frame.png")
     assert isinstance(ran.error, OutputError)
     assert "d/frame.png" not in stored()

@@ -10,7 +10,13 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from adls_magic.core.errors import CellError, ConflictError, PathError, PathExistsError
+from adls_magic.core.errors import (
+    CellError,
+    ConflictError,
+    OptionError,
+    PathError,
+    PathExistsError,
+)
 from adls_magic.lake import LocalLake
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -29,6 +35,14 @@ Stored = Callable[[], dict[str, bytes]]
         ("x.dat --format csv", "[{'a': 1}]", "x.dat", b"a\n1\n"),
         ("x.dat --format .CSV", "[{'a': 1}]", "x.dat", b"a\n1\n"),
         ("x.py --from source", "print(1)\nprint(2)\n", "x.py", b"print(1)\nprint(2)\n"),
+        ("x.csv --opt delimiter=;", "[{'a': 1, 'b': 2}]", "x.csv", b"a;b\n1;2\n"),
+        ("x.csv --opt header=False --opt \"delimiter=','\"", "[{'a': 1}]", "x.csv", b"1\n"),
+        (
+            "x.txt --from stdout+stderr",
+            "import sys\nprint('out'); print('err', file=sys.stderr)",
+            "x.txt",
+            b"out\nerr\n",
+        ),
         ("x.txt --from stdout", "print('out')\n5", "x.txt", b"out\n"),
         ("x.txt --from result", "print('out')\n'value'", "x.txt", b"value"),
         ("x.txt --allow-empty", "x = 1", "x.txt", b""),
@@ -79,6 +93,8 @@ def test_an_existing_file_is_refused_before_the_cell_runs(run: Run, stored: Stor
         ("there/old.txt --overwrite", "print('half'); 1/0", CellError, "ZeroDivisionError"),
         ("", "print(1)", UsageError, "required: DEST"),
         ("a b", "print(1)", UsageError, "1 word too many"),
+        ("new.csv --opt no=1", "[[1]]", OptionError, "takes no option 'no'"),
+        ("new.csv --opt no", "[[1]]", UsageError, "NAME=VALUE"),
         ("new.txt --from nowhere", "print(1)", UsageError, "must be one of auto"),
         ("{missing}.txt", "print(1)", UsageError, "missing is not defined"),
         ("new.txt --append", "print(1)", UsageError, "no option --append"),

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from adls_magic import output
-from adls_magic.core.errors import OutputError, PermissionDeniedError
+from adls_magic.core.errors import OptionError, OutputError, PermissionDeniedError
 
 from .streams import Written, written
 
@@ -145,12 +145,57 @@ def test_options_go_through() -> None:
     assert metadata.row_group(0).column(0).compression == "GZIP"
 
 
-def test_an_unknown_option_is_an_error_that_sends_nothing() -> None:
-    for value in (PLAIN, POLARS, ARROW):
-        stream = Written()
-        with pytest.raises(OutputError, match="no_such"):
-            output.plan(value, ".csv", options={"no_such": 1}).write(stream)
-        assert stream.data == b""
+EVERY = [".csv", ".tsv", ".json", ".jsonl", ".parquet", ".feather", ".html", ".md"]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("extension", EVERY)
+def test_an_unknown_option_is_found_before_anything_is_written(kind: str, extension: str) -> None:
+    with pytest.raises(OptionError, match=rf"as \{extension} takes no option 'no_such'"):
+        output.plan(table(kind), extension, options={"no_such": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "extension", "name"),
+    [
+        (PLAIN, ".csv", "mode"),
+        (PLAIN, ".csv", "compression"),  # the suffix .gz says it
+        (PLAIN, ".jsonl", "orient"),
+        (PLAIN, ".parquet", "partition_cols"),  # would make a folder on this machine
+        (POLARS.lazy(), ".parquet", "lazy"),  # would write nothing
+        (POLARS, ".csv", "compression"),
+        (ARROW, ".parquet", "where"),
+    ],
+)
+def test_options_that_the_name_of_the_target_decides(value: Any, extension: str, name: str) -> None:
+    with pytest.raises(OptionError, match=f"takes no option '{name}'"):
+        output.plan(value, extension, options={name: "x"})
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_kind_of_table_takes_options(kind: str) -> None:
+    packed = written(table(kind), ".parquet", row_group_size=1, compression="zstd")
+    metadata = pyarrow.parquet.ParquetFile(io.BytesIO(packed)).metadata
+    assert metadata.row_group(0).column(0).compression == "ZSTD"
+    assert metadata.row_group(0).num_rows == 1
+    assert metadata.num_row_groups == metadata.num_rows
+
+
+def test_the_index_with_other_shapes_of_json() -> None:
+    split = json.loads(written(PLAIN, ".json", orient="split", index=False))
+    assert "index" not in split
+    assert split["data"][0] == [1, 0.1, "a"]
+
+
+def test_a_csv_for_excel() -> None:
+    assert written(PLAIN[["s"]], ".csv", encoding="utf-8-sig").startswith(b"\xef\xbb\xbfs\n")
+
+
+def test_a_wrong_value_of_an_option_sends_nothing() -> None:
+    stream = Written()
+    with pytest.raises(OutputError, match="writing DataFrame, 3 rows, parquet failed"):
+        output.plan(PLAIN, ".parquet", options={"compression": "none such"}).write(stream)
+    assert stream.data == b""
 
 
 def test_dates_and_missing_values_in_json() -> None:
@@ -196,6 +241,31 @@ def test_a_refusal_of_the_lake_is_not_disguised(kind: str, extension: str) -> No
     encoding = output.plan(table(kind), extension)
     with pytest.raises(PermissionDeniedError):
         encoding.write(Written(fails_after=0, error=error))
+
+
+@pytest.mark.parametrize("extension", [".csv", ".jsonl", ".feather", ".parquet"])
+def test_a_reader_of_batches_is_read_while_it_is_written(extension: str) -> None:
+    stream = Written()
+    progress: list[int] = []
+    schema = pa.schema([("n", pa.float64())])
+
+    def batches() -> Iterator[Any]:
+        for _ in range(3):
+            progress.append(stream.tell())
+            yield pa.record_batch([np.random.default_rng(1).random(100_000)], schema=schema)
+
+    reader = pa.RecordBatchReader.from_batches(schema, batches())
+    options = {"row_group_size": 100_000} if extension == ".parquet" else {}
+    output.plan(reader, extension, options=options).write(stream)
+    assert progress[0] < progress[1] < progress[2]
+
+
+@pytest.mark.parametrize("extension", [".csv", ".jsonl", ".feather", ".parquet"])
+def test_a_lazy_frame_is_written_in_pieces(extension: str) -> None:
+    numbers = np.random.default_rng(1).random(1_000_000)
+    stream = Written()
+    output.plan(pl.LazyFrame({"n": numbers}).sort("n"), extension).write(stream)
+    assert max(map(len, stream.pieces)) < 0.7 * len(stream.data)
 
 
 def test_a_frame_is_no_picture() -> None:

@@ -21,7 +21,7 @@ from IPython.display import HTML, JSON, SVG, Latex, Markdown
 from PIL import Image
 
 from adls_magic import output
-from adls_magic.core.errors import OutputError
+from adls_magic.core.errors import OptionError, OutputError
 
 from .streams import Written, written
 
@@ -271,6 +271,95 @@ def test_pickle_only_when_asked_by_name() -> None:
 
 
 def test_options_where_there_are_none() -> None:
-    for value, extension in ((b"x", ".bin"), ([[1]], ".csv"), (7, ".txt")):
-        with pytest.raises(OutputError, match="takes no option 'index'"):
-            written(value, extension, index=False)
+    for value, extension in ((b"x", ".bin"), ([[1]], ".csv"), (7, ".txt"), (HTML("x"), ".html")):
+        with pytest.raises(OptionError, match="takes no option 'index'"):
+            output.plan(value, extension, options={"index": False})
+
+
+@pytest.mark.parametrize(
+    ("value", "extension", "options", "expected"),
+    [
+        ([{"a": 1}], ".csv", {"delimiter": ";", "header": False}, b"1\n"),
+        ([{"a": "ü"}], ".csv", {"encoding": "utf-8-sig"}, "\ufeffa\nü\n".encode()),
+        (iter([{"a": "ü"}]), ".tsv", {"encoding": "latin-1"}, "a\nü\n".encode("latin-1")),
+        (np.arange(2), ".csv", {"lineterminator": "\r\n"}, b"0\r\n1\r\n"),
+        ({"b": 1, "a": 2}, ".json", {"sort_keys": True}, b'{"a": 2, "b": 1}\n'),
+        (iter([{"b": 1, "a": 2}]), ".jsonl", {"sort_keys": True}, b'{"a": 2, "b": 1}\n'),
+        (7, ".pkl", {"protocol": 0}, pickle.dumps(7, 0)),
+    ],
+)
+def test_options_of_plain_data(
+    value: object, extension: str, options: dict[str, object], expected: bytes
+) -> None:
+    assert written(value, extension, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "extension", "name"),
+    [
+        (lambda: [{"a": 1}], ".jsonl", "indent"),  # it would not be one line each any more
+        (lambda: [{"a": 1}], ".csv", "sep"),
+        (lambda: np.arange(2), ".npz", "compression"),
+        (lambda: figure(), ".png", "dip"),
+        (lambda: figure(), ".png", "format"),  # DEST's extension says it
+        (lambda: Image.new("RGB", (1, 1)), ".jpg", "qualiti"),  # Pillow would pass over it
+        (lambda: Image.new("RGB", (1, 1)), ".html", "quality"),
+        (Chart, ".html", "no_such"),
+        (Formula, ".png", "dpi"),
+    ],
+)
+def test_an_unknown_option_is_found_before_anything_is_written(
+    make: Any, extension: str, name: str
+) -> None:
+    with pytest.raises(OptionError, match=name):
+        output.plan(make(), extension, options={name: 1})
+
+
+def test_an_option_that_is_nearly_right_is_named() -> None:
+    with pytest.raises(
+        OptionError, match=r"^writing Figure as \.png .*'dip'; did you mean 'dpi'\?$"
+    ):
+        output.plan(figure(), ".png", options={"dip": 1})
+    with pytest.raises(OptionError, match=r"no encoding 'utf-9'"):
+        output.plan([{"a": 1}], ".csv", options={"encoding": "utf-9"})
+
+
+def test_the_encoding_is_told_by_the_content_type() -> None:
+    def content_type(name: str) -> str | None:
+        return output.plan([{"a": 1}], ".csv", options={"encoding": name}).content_type
+
+    assert content_type("latin-1") == "text/csv; charset=iso-8859-1"
+    assert content_type("utf-8-sig") == "text/csv; charset=utf-8"
+
+
+def test_real_charts_and_formulas() -> None:
+    altair = pytest.importorskip("altair")
+    chart = altair.Chart({"values": [{"a": 1}]}).mark_bar().encode(x="a:Q")
+    assert json.loads(written(chart, ".json"))["mark"]["type"] == "bar"
+    assert b"vega" in written(chart, ".html")
+    with pytest.raises(OutputError, match=r"a Chart cannot be .*csv; it can be .*json.*html"):
+        output.plan(chart, ".csv")
+    with pytest.raises(OptionError, match="no_such"):
+        output.plan(chart, ".html", options={"no_such": 1}).write(Written())
+
+
+def test_real_plotly() -> None:
+    plotly = pytest.importorskip("plotly.graph_objects")
+    drawn = plotly.Figure(plotly.Bar(y=[1, 2]))
+    assert json.loads(written(drawn, ".json"))["data"][0]["type"] == "bar"
+    whole, linked = written(drawn, ".html"), written(drawn, ".html", include_plotlyjs="cdn")
+    assert b"<html>" in whole[:100]
+    assert len(linked) * 50 < len(whole)
+    with pytest.raises(OptionError, match="no_such"):
+        output.plan(drawn, ".html", options={"no_such": 1})
+    with pytest.raises(OutputError, match=r"a Figure cannot be written as \.csv; it can be .*html"):
+        output.plan(drawn, ".csv")
+
+
+def test_real_formulas() -> None:
+    sympy = pytest.importorskip("sympy")
+    x = sympy.Symbol("x")
+    assert written(sympy.Integral(x**2, x), ".tex") == b"$\\displaystyle \\int x^{2}\\, dx$\n"
+    assert written(x**2, ".txt") == b"x**2\n"
+    with pytest.raises(OutputError, match=r"a Pow cannot be written as \.csv; it can be .*tex"):
+        output.plan(x**2, ".csv")

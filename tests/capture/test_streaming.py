@@ -1,0 +1,172 @@
+"""Text goes to the lake while a cell prints it: bounded memory, and a producer that waits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from .conftest import PATH
+
+MIB = 1024 * 1024
+PRELUDE = """
+import json, os, sys
+from IPython.core.interactiveshell import InteractiveShell
+import adls_magic
+from adls_magic.core.account import session
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "adls_magic")
+session.configure(adls_magic.connect(
+    "acct", account_key="a2V5", endpoint=sys.argv[1] + "/acct", filesystem="lake"))
+"""
+# Prints so many MiB twice, and tells the most private memory that it had meanwhile.
+MEASURED = """
+def peak(mebibytes):
+    with open("/proc/self/clear_refs", "w") as file: file.write("5")
+    shell.run_cell(
+        "%%adls_write x.log -q --overwrite\\n"
+        "line = 'x' * 65_535\\n"
+        f"for _ in range({mebibytes} * 16): print(line)"
+    ).raise_error()
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) // 1024
+print(json.dumps([peak(16), peak(64), peak(512)]), file=sys.__stdout__)
+"""
+# Tells in a file how many MiB it has printed.
+SLOWED = """
+shell.user_ns["told"] = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+shell.run_cell(
+    "%%adls_write x.log -q --chunk-size 1MiB --workers 2\\n"
+    "import os\\nfor number in range(128):\\n"
+    "    print('x' * (1024 * 1024 - 1))\\n"
+    "    os.pwrite(told, b'%03d' % (number + 1), 0)"
+).raise_error()
+"""
+
+
+class Line(ThreadingHTTPServer):
+    """A lake that throws everything away and can stop reading."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.may_read = threading.Event()
+        self.may_read.set()
+        self.received = 0
+        self.sizes: dict[str, int] = {}
+        self.lock = threading.Lock()
+
+    def server_bind(self) -> None:
+        # Accepted sockets inherit it: so little is in the system's own buffers.
+        self.socket.setsockopt(1, 8, 64 * 1024)  # SOL_SOCKET, SO_RCVBUF
+        super().server_bind()
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Enough of the service for an upload."""
+
+    protocol_version = "HTTP/1.1"
+    server: Line
+
+    def _end(self, status: int, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"1"')
+        for name, value in {"Content_Length": "0", **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        size = self.server.sizes.get(self.path.partition("?")[0])
+        if size is None:
+            self._end(404, x_ms_error_code="PathNotFound")
+        else:
+            self._end(200, Content_Length=str(size), Last_Modified="Sun, 01 Nov 2026 00:00:00 GMT")
+
+    def do_PUT(self) -> None:
+        name = self.path.partition("?")[0]
+        source = self.headers.get("x-ms-rename-source", "none").rpartition("/")[2]
+        staged = [path for path in self.server.sizes if path.endswith(source)]
+        self.server.sizes[name] = self.server.sizes.pop(staged[0]) if staged else 0
+        self._end(201)
+
+    def do_PATCH(self) -> None:
+        left = int(self.headers.get("Content-Length", "0"))
+        while left:
+            self.server.may_read.wait()
+            left -= (count := len(self.rfile.read(min(left, 256 * 1024))))
+            with self.server.lock:
+                self.server.received += count
+        if "action=flush" in self.path:
+            position = self.path.partition("position=")[2].partition("&")[0]
+            self.server.sizes[self.path.partition("?")[0]] = int(position)
+        self._end(202 if "action=append" in self.path else 200)
+
+    def do_DELETE(self) -> None:
+        self._end(200)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    with Line() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.may_read.set()
+        server.shutdown()
+        thread.join()
+
+
+def start(line: Line, code: str, tmp_path: Path, *words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": PATH, "IPYTHONDIR": str(tmp_path)}
+    url = f"http://127.0.0.1:{line.server_address[1]}"
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + code, url, *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_text(line: Line, tmp_path: Path) -> None:
+    process = start(line, MEASURED, tmp_path)
+    said, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    _, small, large = map(int, said.strip().strip("[]").split(","))
+    assert line.received == (16 + 64 + 512) * MIB
+    # What is in flight may still be growing at 64 MiB: it has a bound, which is far below 448.
+    assert large - small < 160
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sizes of Linux's socket buffers")
+def test_a_slow_line_holds_the_producer_back(line: Line, tmp_path: Path) -> None:
+    line.may_read.clear()
+    told = tmp_path / "told"
+    process = start(line, SLOWED, tmp_path, str(told))
+
+    def printed() -> int:
+        return int((told.read_bytes() if told.exists() else b"") or b"0")
+
+    seen, since = 0, time.monotonic()
+    while process.poll() is None and (not seen or time.monotonic() - since < 1):
+        time.sleep(0.05)
+        if (now := printed()) != seen:
+            seen, since = now, time.monotonic()
+    assert process.poll() is None
+    # Pieces of 1 MiB: two under way, a few filled, the rest in the system's buffers.
+    assert 0 < printed() <= 24
+    line.may_read.set()
+    process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert printed() == 128
+    assert line.received == 128 * MIB
