@@ -29,13 +29,11 @@ class Wish:
 
     Attributes:
         if_exists: "refuse", "overwrite" or "skip" an existing file.
-        in_place: write at the target itself.
         content_type: stored with the file.
         metadata: stored with the file.
     """
 
     if_exists: str = "refuse"
-    in_place: bool = False
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
 

@@ -204,10 +204,7 @@ class Transfer:
             body = PieceBody(reader, piece.position, piece.length, self._count, is_whole=True)
         else:
             self._check_source()
-        etag = target.put_whole(body, self._md5)
-        if etag is None:
-            etag = target.replace_whole(body, self._md5)
-        self._note(etag, self._md5())
+        self._note(target.put_whole(body, self._md5), self._md5())
         self.outcome.ended = time.monotonic()
 
     def _flush(self) -> None:
