@@ -70,6 +70,7 @@ class WriteArguments(TransferArguments):
     dest: str
     from_: Literal["auto", "result", "stdout", "source"] = "auto"
     allow_empty: bool = False
+    append: bool = False
     tee: bool = False
     format: str | None = None
 
@@ -139,7 +140,11 @@ def read_upload(words: Sequence[str], front: Front) -> UploadArguments:
 
 def read_write(words: Sequence[str], front: Front) -> WriteArguments:
     """Return a parsed `write`, or raise UsageError or HelpWanted."""
-    return _checked(parser(WRITE, front).read(words, WriteArguments()))
+    options = _checked(parser(WRITE, front).read(words, WriteArguments()))
+    for name in ("overwrite", "skip_existing", "in_place", "md5") if options.append else ():
+        if getattr(options, name):
+            raise UsageError(f"--append and --{name.replace('_', '-')} exclude each other")
+    return options
 
 
 def read_config(words: Sequence[str], front: Front) -> ConfigArguments:

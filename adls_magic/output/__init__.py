@@ -40,9 +40,11 @@ from adls_magic.output import (
 from adls_magic.output.encoding import NO_OPTIONS, Encoding
 from adls_magic.output.formats import (
     CONTENT_TYPES,
+    LINES,
     NOT_TEXT,
     ORDER,
     PLAIN,
+    WHOLE,
     extension_of,
     split_extension,
 )
@@ -50,6 +52,7 @@ from adls_magic.output.forms import Forms, Missing, Options, Writer, name_of, no
 
 __all__ = [
     "Encoding",
+    "check_appendable",
     "check_compression",
     "content_type_of",
     "extension_of",
@@ -98,6 +101,7 @@ def plan(
         description=", ".join(part for part in parts if part),
         _writer=writer,
         _options=dict(options),
+        lines=plain if plain in LINES and forms.anything is None else "",
         _compression=compression,
         _forms=forms,
     )
@@ -107,6 +111,16 @@ def content_type_of(extension: str) -> str | None:
     """Return the content type of a name with this extension, None when it is not known."""
     plain, compression = split_extension(extension)
     return compress.content_type(compression) if compression else CONTENT_TYPES.get(plain)
+
+
+def check_appendable(extension: str) -> None:
+    """Raise OutputError when nothing can be added to the end of a file with this extension."""
+    plain, _ = split_extension(extension)
+    if plain in WHOLE:
+        raise OutputError(
+            f"a {plain} file is one whole, so nothing can be appended to it; csv, tsv, jsonl, txt, "
+            "log, md and other text can be, also compressed (.gz)"
+        )
 
 
 def check_compression(extension: str) -> None:

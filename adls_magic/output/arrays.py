@@ -88,8 +88,8 @@ def _json(value: Any) -> dict[str, Writer | Missing]:
 
 def _delimited(array: Any, separator: str, extension: str) -> Writer:
     def write(stream: BinaryIO, options: Options) -> None:
-        no_options(options, extension)
-        names = list(array.dtype.names) if array.dtype.names else None
+        header = rows.takes_header(options, extension)
+        names = list(array.dtype.names) if array.dtype.names and header else None
         rows.write_csv(stream, names, _cells(array), separator=separator)
 
     return write

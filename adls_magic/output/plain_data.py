@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, BinaryIO, cast
 
 from adls_magic.output import rows
-from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, no_options, text_over
+from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, text_over
 
 _LISTS: tuple[type, ...] = (list, tuple, set, frozenset, range, collections.deque)
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
@@ -188,8 +188,8 @@ def _csv_writers(
     columns: Columns, lines: Iterator[Sequence[object]]
 ) -> dict[str, Writer | Missing]:
     def write(stream: BinaryIO, options: Options, extension: str, separator: str) -> None:
-        no_options(options, extension)
-        rows.write_csv(stream, columns, lines, separator=separator)
+        header = columns if rows.takes_header(options, extension) else None
+        rows.write_csv(stream, header, lines, separator=separator)
 
     return {
         ".csv": lambda stream, options: write(stream, options, ".csv", ","),

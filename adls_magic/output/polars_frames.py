@@ -35,14 +35,26 @@ def _calling(method: Callable[..., object], **defaults: object) -> Writer:
     return lambda stream, options: _called(method, stream, {**defaults, **options})
 
 
+def _delimited(method: Callable[..., object], **defaults: object) -> Writer:
+    """Take the option `header` as every family does; polars has a name of its own for it."""
+
+    def write(stream: BinaryIO, options: Options) -> None:
+        chosen = {**defaults, **options}
+        if "header" in chosen:
+            chosen["include_header"] = chosen.pop("header")
+        _called(method, stream, chosen)
+
+    return write
+
+
 def _called(method: Callable[..., object], stream: BinaryIO, options: dict[str, object]) -> None:
     method(stream, **options)
 
 
 def _writers(frame: Any) -> dict[str, Writer | Missing]:
     return {
-        ".csv": _calling(frame.write_csv),
-        ".tsv": _calling(frame.write_csv, separator="\t"),
+        ".csv": _delimited(frame.write_csv),
+        ".tsv": _delimited(frame.write_csv, separator="\t"),
         ".json": lambda stream, options: _write_json(stream, frame, options),
         ".jsonl": _calling(frame.write_ndjson),
         ".parquet": _calling(frame.write_parquet),
@@ -66,8 +78,8 @@ def _lazy_writers(frame: Any) -> dict[str, Writer | Missing]:
 
     excel = needs(collected(".xlsx"), "xlsxwriter")
     return {
-        ".csv": _calling(frame.sink_csv),
-        ".tsv": _calling(frame.sink_csv, separator="\t"),
+        ".csv": _delimited(frame.sink_csv),
+        ".tsv": _delimited(frame.sink_csv, separator="\t"),
         ".json": collected(".json"),
         ".jsonl": _calling(frame.sink_ndjson),
         ".parquet": _calling(frame.sink_parquet),

@@ -10,10 +10,16 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from adls_magic.output.forms import text_over
+from adls_magic.output.forms import Options, no_options, text_over
 
 Columns = Sequence[object]
 Rows = Iterable[Sequence[object]]
+
+
+def takes_header(options: Options, extension: str) -> bool:
+    """Return the option `header`, the only one of a plain csv; True when it is not given."""
+    no_options({name: each for name, each in options.items() if name != "header"}, extension)
+    return bool(options.get("header", True))
 
 
 def write_csv(

@@ -17,6 +17,7 @@ from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.service.transport import Stopped
 from adls_magic.core.text import format_size
+from adls_magic.core.transfer.appending import AppendingTarget
 from adls_magic.core.transfer.concurrency import MOST, Concurrency
 from adls_magic.core.transfer.content_type import guess_type
 from adls_magic.core.transfer.existing import Wish
@@ -101,6 +102,8 @@ class Run:
             content_type=options.content_type or guess_type(remote.name),
             metadata=options.metadata,
         )
+        if options.if_exists == "append":
+            return AppendingTarget(self.client, remote, wish, patience=options.patience)
         way = InPlaceTarget if options.in_place else StagedTarget
         return way(self.client, remote, wish)
 
@@ -183,6 +186,7 @@ class Run:
             retries=self.client.traffic.retries,
             resumed_from=outcome.resumed_from,
             skipped=outcome.skipped,
+            appended_at=outcome.appended_at,
         )
 
     def _clean_up(self) -> None:

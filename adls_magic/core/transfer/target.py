@@ -2,7 +2,7 @@
 
 A target takes the bytes of one file, whole or in pieces, and lets them appear in one step or not
 at all. The ways, each in a module of its own: `direct` for a new file of one piece, `staged` and
-`in_place` for everything else.
+`in_place` for everything else, `appending` for what is added to a file.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Target:
         self._written = remote  # where the bytes go
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
+        self.start: int | None = None  # length of the file that bytes are added to
         self._unanswered = False  # a create that must not find anything has no answer yet
         self._is_inherited = False  # an earlier run was at this very file, or at its name
 

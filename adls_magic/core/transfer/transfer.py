@@ -225,6 +225,7 @@ class Transfer:
     def _note(self, etag: str, md5: str | None) -> None:
         assert self._supply is not None  # noqa: S101
         self.outcome.size, self.outcome.etag, self.outcome.md5 = self._supply.size, etag, md5
+        self.outcome.appended_at = self._target.start
 
     def _abandon(self) -> None:
         # A line that was found dead for a minute and a half is not asked once more; the run
