@@ -282,6 +282,8 @@ class Transport:
     ) -> Answer:
         import requests
 
+        from adls_magic.core.service.proxied import gather
+
         session = self._route.session
         assert session is not None  # noqa: S101 - the caller asked
         request = requests.Request(method, self._origin).prepare()
@@ -298,7 +300,7 @@ class Transport:
                 verify=self._route.verify,
                 proxies=self._route.proxies,
             )
-            content = response.content if into is None else into.take(response.raw)
+            content = response.content if into is None else gather(into, response.raw)
             return Answer(response.status_code, response.headers, content)
         except Stopped:
             if failures:

@@ -66,8 +66,8 @@ class RemoteFile(io.RawIOBase):
         self._etag = found.etag
         self._position = 0
         self._windows: list[_Window] = []  # the latest last
-        self._length = _FIRST_WINDOW  # of the next window
-        self._reached = 0  # end of the latest request: one that goes on there is in sequence
+        self._length = _FIRST_WINDOW  # bytes of the latest window
+        self._reached = -1  # end of the latest request: one that goes on there is in sequence
 
     def _look(self) -> PathProperties:
         found = self._client.properties(self._remote)
@@ -127,6 +127,7 @@ class RemoteFile(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Read everything up to the end."""
+        self._check_open()
         parts = []
         while self._position < self._size:
             part = bytearray(min(_BLOCK, self._size - self._position))
@@ -146,8 +147,7 @@ class RemoteFile(io.RawIOBase):
     def _next_window(self) -> _Window:
         start = self._position
         if start == self._reached:
-            length = self._length
-            self._length = min(2 * length, _LARGEST_WINDOW)
+            length = self._length = min(2 * self._length, _LARGEST_WINDOW)
         else:
             length = self._length = _FIRST_WINDOW
             # What comes before the end is of more use than what would be beyond it.
