@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import signal
@@ -319,6 +320,45 @@ def test_stop(what: str, lake, client, target):
     assert client.read(target) == b"old"
     if what == "sending":
         assert is_free(client, target)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals to oneself")
+@pytest.mark.parametrize(
+    ("step", "is_there"),
+    [
+        ("create", False),
+        *itertools.product(["acquire", "look", "flush", "append"], [False, True]),
+    ],
+)
+def test_a_stop_while_the_service_answers(step, is_there, client, target, between, names_in):
+    """What it had done by then is undone: no file that was not there, no lease."""
+    if is_there:
+        put(client, target, b"old")
+    reached = threading.Event()
+
+    def fault(got: Forwarded) -> Fault | None:
+        action = got.header("x-ms-lease-action") or ""
+        fits = re.search(STEPS[step], f"{got.method} {got.target} {action}")
+        # The first look is that of the opening, before there is anything to undo.
+        if not fits or (step == "look" and between.count("POST") == 0) or reached.is_set():
+            return None
+        reached.set()
+        return Fault(delay=20)
+
+    def stop() -> None:
+        if reached.wait(10):
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    between.faults = fault
+    thread = threading.Thread(target=stop)
+    thread.start()
+    with pytest.raises(errors.UploadStopped):
+        append(account_at(between.port), target, b"new")
+    thread.join()
+    assert names_in() == (["log.txt"] if is_there else [])
+    if is_there:
+        assert client.read(target) == b"old" and is_free(client, target)
 
 
 def is_once(pattern: str, fault: Fault) -> Callable[[Forwarded], Fault | None]:

@@ -39,6 +39,7 @@ class AppendingTarget(Target):
         super().__init__(client, remote, wish)
         self._patience = patience
         self._lease = Lease(client, remote)
+        self._has_made = False  # a file, or the request for it has no answer yet
         self._has_sent = False
 
     def look(self) -> None:
@@ -89,15 +90,21 @@ class AppendingTarget(Target):
 
     def _make(self) -> None:
         """Make the missing file; a mark tells it from one that somebody wants to be empty."""
+        self._has_made = True
         try:
             self._client.create(
                 self.remote,
                 if_none_match="*",
-                content_type=f"{_MARK}={self._fingerprint}",
+                content_type=self._mark,
                 metadata=self._wish.metadata,
             )
         except errors.PathExistsError:
+            self._has_made = False
             self.look()
+
+    @property
+    def _mark(self) -> str:
+        return f"{_MARK}={self._fingerprint}"
 
     def put_whole(self, body: Body | None, content_md5: Digest) -> str:
         """Append a single piece (None: nothing, but the file is made); return the file's etag."""
@@ -153,22 +160,35 @@ class AppendingTarget(Target):
 
     @property
     def leaves_something(self) -> bool:
-        """True while we hold, or may hold, the lease."""
-        return self._lease.may_be_held
+        """True while we hold, or may hold, the lease, or have made what nobody has leased yet."""
+        return self._lease.may_be_held or self._is_stub_ours
+
+    @property
+    def _is_stub_ours(self) -> bool:
+        return self._has_made and self.start is None
 
     def abandon(self, client: Client | None = None) -> None:
         """Leave the file as it was, or remove it if it was missing, and give back the lease."""
         client = client or self._client
         self._lease.let_end()
-        if not self._lease.may_be_held:
-            return
-        lease_id, etag = self._lease.id, self._etag or None
-        with contextlib.suppress(errors.AdlsError):
-            if self._is_ours:
-                client.delete(self.remote, if_match=etag, lease_id=lease_id)
-            elif self._has_sent and self.start is not None:
-                client.flush(self.remote, self.start, if_match=etag, lease_id=lease_id)
-        self._lease.release(client)
+        if self._lease.may_be_held:
+            lease_id, etag = self._lease.id, self._etag or None
+            with contextlib.suppress(errors.AdlsError):
+                if self._is_ours:
+                    client.delete(self.remote, if_match=etag, lease_id=lease_id)
+                elif self._has_sent and self.start is not None:
+                    client.flush(self.remote, self.start, if_match=etag, lease_id=lease_id)
+            self._lease.release(client)
+        if self._is_stub_ours:
+            self._remove_stub(client)
+
+    def _remove_stub(self, client: Client) -> None:
+        """Remove the file that we have made, unless somebody has begun to append to it."""
+        found = client.find(self.remote)
+        if found is not None and found.size == 0 and found.content_type == self._mark:
+            with contextlib.suppress(errors.ConflictError, errors.PathNotFoundError):
+                client.delete(self.remote, if_match=found.etag)
+        self._has_made = False
 
 
 def _is_made_for_append(found: PathProperties) -> bool:

@@ -95,14 +95,14 @@ class Lease:
         """Renew until the end, with connections of its own: the others may be cut or busy."""
         while not self._ended.wait(RENEW_EVERY):
             policy = RetryPolicy(patience=LEASE_SECONDS)
-            with Client(self._client.account, stop=self._ended, policy=policy) as client:
-                self._renewer = client
-                try:
+            try:
+                with Client(self._client.account, stop=self._ended, policy=policy) as client:
+                    self._renewer = client
                     client.renew_lease(self._remote, self.id)
-                except (errors.ConflictError, errors.PathNotFoundError, Stopped):
-                    return  # lost: the next write is refused and says so
-                except errors.AdlsError:
-                    continue
+            except (errors.ConflictError, errors.PathNotFoundError, Stopped):
+                return  # lost: the next write is refused and says so
+            except errors.AdlsError:
+                continue
 
     def let_end(self) -> None:
         """Renew no more; the lease is over soon, if it is not released before."""

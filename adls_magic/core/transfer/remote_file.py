@@ -185,4 +185,5 @@ class RemoteFile(io.RawIOBase):
         if not self.closed:
             super().close()
             self._windows = []
-            self._client.close()
+            if hasattr(self, "_client"):  # it is missing when the account was refused
+                self._client.close()
