@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from adls_magic.core.account.connect import connect
     from adls_magic.core.errors import AdlsError
-    from adls_magic.interface import ls, open, upload  # noqa: A004 - as in __all__
+    from adls_magic.interface import ls, upload
+    from adls_magic.opening import open  # noqa: A004 - as in __all__
 
 __all__ = ["AdlsError", "connect", "ls", "open", "upload"]
 
@@ -29,7 +30,7 @@ _HOMES = {
     "AdlsError": "adls_magic.core.errors",
     "connect": "adls_magic.core.account.connect",
     "ls": "adls_magic.interface",
-    "open": "adls_magic.interface",
+    "open": "adls_magic.opening",
     "upload": "adls_magic.interface",
 }
 

@@ -71,6 +71,7 @@ class WriteArguments(TransferArguments):
     dest: str
     from_: Literal["auto", "result", "stdout", "stdout+stderr", "source"] = "auto"
     allow_empty: bool = False
+    append: bool = False
     tee: bool = False
     format: str | None = None
     opt: list[tuple[str, object]] | None = None
@@ -148,6 +149,9 @@ def read_write(words: Sequence[str], front: Front) -> WriteArguments:
     if options.opt and options.from_ not in ("auto", "result"):
         raise UsageError(f"--opt is for values; there is none with --from {options.from_}")
     _check_opt(options.opt)
+    for name in ("overwrite", "skip_existing", "in_place", "md5") if options.append else ():
+        if getattr(options, name):
+            raise UsageError(f"--append and --{name.replace('_', '-')} exclude each other")
     return _checked(options)
 
 

@@ -184,6 +184,9 @@ Run the cell and write what it puts out into the lake (its text only with --from
     %%adls_write logs/train.txt --tee
     print("training")
 
+    %%adls_write --append logs/train.csv
+    pd.DataFrame({"epoch": [epoch], "loss": [loss]})
+
 What is written follows from DEST's extension: a value that it can hold, else the text that
 the cell shows. Nothing is written when the cell raises, is stopped, or puts nothing out.
 
@@ -192,16 +195,26 @@ pyarrow's writers, savefig, json. Its VALUE is a Python literal, and text where 
 
     %%adls_write top.csv --opt index=False --opt sep=;
     df.nlargest(100, "amount")
+With --append the output is added to the end of DEST, all of it or nothing. Notebooks that
+append to one file take turns: who comes second waits up to a minute, and is then told that
+somebody holds it. --content-type and --metadata are for a file that was missing.
 """,
     terminal="""\
 Write what comes in on standard input into the lake; nothing when it is cut off by Ctrl-C.
 
     make test | adls-magic write logs/test.txt --tee
+    make test | adls-magic write --append logs/tests.txt
     adls-magic write 2026/11/sales.csv < sales.csv
 """,
     shared=(
         _DEST,
         argument("--allow-empty", action="store_true", help="take no output for an empty file"),
+        argument(
+            "--append",
+            action="store_true",
+            help="add to the end of DEST (made if missing), one writer after the other; not for "
+            "formats that are one whole, such as parquet; a csv keeps its one header",
+        ),
         argument("--tee", action="store_true", help="also show what is written"),
         *_TRANSFER,
     ),

@@ -33,7 +33,12 @@ ABOVE = {
     "core.service.transport": {"core.service.exchange", "core.service.client"},
     "core.service.exchange": {"core.service.client"},
     "core.transfer.plan": {"core.transfer.target", "core.transfer.pool", "core.transfer.upload"},
-    "core.transfer.target": {"core.transfer.pool", "core.transfer.run", "core.transfer.upload"},
+    "core.transfer.target": {
+        "core.transfer.staged",
+        "core.transfer.pool",
+        "core.transfer.run",
+        "core.transfer.upload",
+    },
     "core.transfer.pool": {"core.transfer.run", "core.transfer.upload"},
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gc
+import gzip
 import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import adls_magic as adls
 from adls_magic.core.account import Account
 from adls_magic.core.errors import (
+    ConflictError,
     OptionError,
     PathError,
     PathExistsError,
@@ -125,11 +128,11 @@ def test_a_binary_file(account: Account, files: Any) -> None:
     assert files() == {"d/x.bin": b"1234"}
 
 
-@pytest.mark.parametrize("mode", ["w", "wb"])
+@pytest.mark.parametrize("mode", ["w", "wb", "a", "ab"])
 def test_an_exception_discards(account: Account, files: Any, mode: str) -> None:
     adls.upload(b"old", "d/x", account=account)
     with pytest.raises(ZeroDivisionError), adls.open("d/x", mode, account=account) as file:
-        file.write("half" if mode == "w" else b"half")
+        file.write(b"half" if "b" in mode else "half")
         1 / 0  # noqa: B018
     assert files() == {"d/x": b"old"}
 
@@ -140,10 +143,10 @@ def test_numbers_are_numbers(account: Account, given: dict[str, Any]) -> None:
         adls.upload(b"abc", "x", account=account, **given)
 
 
-@pytest.mark.parametrize("mode", ["w", "wb"])
+@pytest.mark.parametrize("mode", ["w", "wb", "a", "ab"])
 def test_a_file_that_is_dropped_is_discarded(account: Account, files: Any, mode: str) -> None:
     file = adls.open("d/x", mode, account=account)
-    file.write("half" if mode == "w" else b"half")
+    file.write(b"half" if "b" in mode else "half")
     del file
     gc.collect()
     assert files() == {}
@@ -158,17 +161,91 @@ def test_x_refuses_and_w_replaces(account: Account, files: Any) -> None:
     assert files() == {"x": b"new"}
 
 
-@pytest.mark.parametrize("mode", ["r", "rb", "a", "ab", "w+", "", "tw", "wbt", "xw"])
+@pytest.mark.parametrize("mode", ["r+", "a+", "w+", "", "tw", "wbt", "xw"])
 def test_modes_that_are_not_there(account: Account, mode: str) -> None:
     with pytest.raises(ValueError, match="the mode must be"):
         adls.open("x", mode, account=account)
 
 
+@pytest.mark.parametrize(
+    ("mode", "given", "said"),
+    [
+        ("rb", {"encoding": "utf-8"}, "are for text"),
+        ("ab", {"newline": "\n"}, "are for text"),
+        ("r", {"newline": "x"}, "newline must be"),
+        ("r", {"md5": True}, "options of writing"),
+        ("r", {"metadata": {"a": "1"}}, "options of writing"),
+        ("a", {"md5": True}, "appending"),
+        ("ab", {"in_place": True}, "appending"),
+    ],
+)
+def test_arguments_that_do_not_go_together(
+    account: Account, mode: str, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(OptionError, match=said):
+        adls.open("x", mode, account=account, **given)
+
+
 def test_open_of_a_directory_and_of_an_unknown_encoding(account: Account) -> None:
     with pytest.raises(PathError, match="is a directory"):
         adls.open("d/", "w", account=account)
-    with pytest.raises(LookupError):
-        adls.open("x", "w", account=account, encoding="nonsense")
+    for given in ({"encoding": "nonsense"}, {"errors": "nonsense"}):
+        with pytest.raises(LookupError):
+            adls.open("x", "w", account=account, **given)
+    with pytest.raises(FileNotFoundError, match="nothing at"):
+        adls.open("x", account=account)
+    with pytest.raises(PathNotFoundError, match="There are: lake"):
+        adls.open("abfss://nosuchfs/x", account=account)
+
+
+def test_appending(account: Account, files: Any) -> None:
+    for number in range(3):
+        with adls.open("d/x.txt", "a", account=account) as text:
+            print(number, file=text)
+        with adls.open("d/x.bin", "ab", account=account) as binary:
+            binary.write(bytes([number]))
+    assert text.result.appended_at == 4 and text.name == "d/x.txt"
+    assert files() == {"d/x.txt": b"0\n1\n2\n", "d/x.bin": b"\0\1\2"}
+    with pytest.raises(ConflictError, match="is a directory"):
+        adls.open("d", "a", account=account)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
+def test_a_mark_at_the_start_only(account: Account, files: Any, encoding: str) -> None:
+    for text in ("é", "ü\n"):
+        with adls.open("x", "a", account=account, encoding=encoding) as file:
+            file.write(text)
+    assert files() == {"x": "éü\n".encode(encoding)}
+
+
+@pytest.mark.parametrize("newline", [None, "", "\n", "\r", "\r\n"])
+def test_line_ends(account: Account, files: Any, tmp_path: Path, newline: str | None) -> None:
+    with adls.open("x", "w", account=account, newline=newline) as file:
+        file.write("a\nb\r\nc")
+    local = tmp_path / "local"
+    given = "" if newline is None else newline  # the one difference: nothing by the platform
+    with local.open("w", newline=given) as file:
+        file.write("a\nb\r\nc")
+    assert files() == {"x": local.read_bytes()}
+    with (
+        adls.open("x", account=account, newline=newline) as file,
+        local.open(newline=newline) as same,
+    ):
+        assert file.readlines() == same.readlines()
+
+
+def test_reading_text(account: Account) -> None:
+    adls.upload("é\nzwei\n\udc80".encode("utf-8", "surrogateescape"), "x.txt", account=account)
+    assert list(adls.open("x.txt", account=account, errors="replace")) == ["é\n", "zwei\n", "�"]
+    with adls.open("x.txt", account=account) as file, pytest.raises(UnicodeDecodeError):
+        file.read()
+
+
+def test_what_is_read_can_be_uploaded(account: Account, files: Any) -> None:
+    adls.upload(b"abc" * 1000, "d/x.bin", account=account)
+    with adls.open("d/x.bin", "rb", account=account) as source:
+        adls.upload(source, "e/", account=account)
+    assert files()["e/x.bin"] == b"abc" * 1000
 
 
 def test_ls(account: Account, lake: LocalLake) -> None:
@@ -190,13 +267,41 @@ def test_ls_of_a_filesystem_that_is_not_there_names_those_that_are(
         list(adls.ls(f"abfss://nosuchfs/{path}", account=account))
 
 
-def test_pandas_writes_through_it(account: Account, files: Any) -> None:
+def test_libraries_write_and_read_through_it(account: Account) -> None:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
 
-    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    frame = pd.DataFrame({"a": range(1000), "b": ["x"] * 1000})
+    table = pa.table({"a": [1, 2, 3]})
+    picture = Image.new("RGB", (20, 30), "red")
     with adls.open("x.csv", "w", account=account) as text:
         frame.to_csv(text, index=False)
+    with adls.open("rows.csv", "w", account=account) as text:
+        csv.writer(text, lineterminator="\n").writerows([["a", "b"], ["1", "2"]])
     with adls.open("x.parquet", "wb", account=account) as binary:
         frame.to_parquet(binary)
-    assert files()["x.csv"] == b"a,b\n1,x\n2,y\n"
-    assert pd.read_parquet(io.BytesIO(files()["x.parquet"])).equals(frame)
+    with adls.open("y.parquet", "wb", account=account) as binary:
+        pq.write_table(table, binary)
+    for kind in ("png", "jpeg", "webp"):
+        with adls.open(f"x.{kind}", "wb", account=account) as binary:
+            picture.save(binary, format=kind)
+    with adls.open("x.zip", "wb", account=account) as binary, zipfile.ZipFile(binary, "w") as pack:
+        pack.writestr("one", "1" * 10_000)
+        pack.writestr("two", "2")
+    with adls.open("x.gz", "wb", account=account) as binary, gzip.open(binary, "wt") as packed:
+        packed.write("packed")
+
+    assert pd.read_csv(adls.open("x.csv", "rb", account=account)).equals(frame)
+    assert pd.read_csv(adls.open("x.csv", account=account)).equals(frame)
+    assert list(csv.reader(adls.open("rows.csv", account=account))) == [["a", "b"], ["1", "2"]]
+    assert pd.read_parquet(adls.open("x.parquet", "rb", account=account)).equals(frame)
+    assert pq.read_table(adls.open("y.parquet", "rb", account=account)).equals(table)
+    for kind in ("png", "jpeg", "webp"):
+        with Image.open(adls.open(f"x.{kind}", "rb", account=account)) as image:
+            assert image.convert("RGB").size == (20, 30)
+    with zipfile.ZipFile(adls.open("x.zip", "rb", account=account)) as pack:
+        assert pack.testzip() is None and pack.namelist() == ["one", "two"]
+    with gzip.open(adls.open("x.gz", "rb", account=account), "rt") as packed:
+        assert packed.read() == "packed"

@@ -143,6 +143,18 @@ def test_write_takes_standard_input(adls: Adls, profile: LocalLake) -> None:
     assert run.stdout.endswith("x.txt: it exists\n")
 
 
+def test_write_appends(adls: Adls, profile: LocalLake) -> None:
+    for number in (1, 2):
+        run = adls("write", "--append", "d/x.txt", text=f"{number}\n")
+        assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("Appended 2 B to ") and "now 4 B" in run.stdout
+    assert (profile.root / "lake/d/x.txt").read_text() == "1\n2\n"
+    run = adls("write", "--append", "d/x.parquet", text="x")
+    assert (run.returncode, run.stdout) == (1, "") and "nothing can be appended" in run.stderr
+    assert adls("write", "--append", "--overwrite", "d/x.txt", text="x").returncode == 2
+    assert (profile.root / "lake/d/x.txt").read_text() == "1\n2\n"
+
+
 def test_write_of_nothing(adls: Adls, profile: LocalLake) -> None:
     run = adls("write", "x.txt", text="")
     assert (run.returncode, run.stdout) == (1, "")

@@ -31,6 +31,7 @@ class Result:
     size: int
     seconds: float
     skipped: bool = False
+    appended_at: int | None = None
 
 
 @pytest.mark.parametrize(

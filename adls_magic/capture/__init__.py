@@ -49,6 +49,7 @@ def write_cell(
     format: str | None = None,  # noqa: A002 - the option's name
     tee: bool = False,
     allow_empty: bool = False,
+    append: bool = False,
     options: Mapping[str, object] = MappingProxyType({}),
     open_target: OpenTarget,
 ) -> str:
@@ -62,6 +63,7 @@ def write_cell(
         format: an extension that counts instead of the name's.
         tee: also show in the notebook what is written.
         allow_empty: write an empty file when the cell puts nothing out.
+        append: the target adds to a file: a csv's header is left out where there is one already.
         options: for what writes the value.
         open_target: called with the content type (None if unknown) when the first bytes are to
             be sent, or never. Gives a context manager around a binary stream, which makes the
@@ -82,7 +84,7 @@ def write_cell(
     output.check_compression(extension)
     if options and source not in ("auto", "result"):
         raise OptionError(f"--opt is for values; there is none with --from {source}")
-    writing = Writing(shell, cell, target_name, extension, tee, options, open_target)
+    writing = Writing(shell, cell, target_name, extension, tee, options, open_target, append)
     if source == "source":
         description = writing.write_source()
     else:

@@ -37,6 +37,13 @@ class Target:
         self._sent_last = b""  # the end of what was sent
         self.size = 0  # bytes written, before compression
 
+    def begin(self) -> bytes | None:
+        """Open the file now; return the last byte of what is added to, None when it is empty."""
+        self._sink()
+        last_byte = getattr(self._stream, "last_byte", None)
+        end: bytes | None = last_byte() if last_byte is not None else None
+        return end
+
     @property
     def opened(self) -> bool:
         """Whether something has been sent already."""

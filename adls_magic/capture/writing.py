@@ -27,6 +27,7 @@ class Writing:
     tee: bool
     options: Mapping[str, object]
     open_target: OpenTarget
+    appends: bool = False
 
     def write_source(self) -> str:
         """Write the text of the cell itself."""
@@ -138,7 +139,7 @@ class Writing:
             raise error
 
     def _commit(self, target: Target, description: str) -> str:
-        if not target.size:
+        if not target.size and not target.opened:
             return ""
         target.commit()
         return description
@@ -174,6 +175,8 @@ class Writing:
     def _encode(self, encoding: output.Encoding) -> str:
         target = Target(self.open_target, encoding.content_type, "")
         try:
+            if self.appends and encoding.lines and (end := target.begin()) is not None:
+                encoding = encoding.added_to(end)
             encoding.write(target)
         except BaseException as error:
             target.discard(error)

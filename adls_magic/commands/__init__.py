@@ -70,13 +70,14 @@ def upload_options(
         if_exists = "overwrite"
     elif arguments.skip_existing:
         if_exists = "skip"
+    appends = getattr(arguments, "append", False)
     return UploadOptions(
-        if_exists=if_exists,
+        if_exists="append" if appends else if_exists,
         workers=arguments.workers or defaults.workers,
         chunk_size=arguments.chunk_size or defaults.chunk_size,
         content_type=arguments.content_type or content_type,
         metadata=dict(arguments.metadata or ()),
-        md5=arguments.md5 or defaults.md5,
+        md5=(arguments.md5 or defaults.md5) and not appends,
         in_place=arguments.in_place,
     )
 

@@ -34,10 +34,12 @@ class CellTarget:
 
     Attributes:
         name: of the file.
+        format: the extension that counts instead of the name's, None for the name's.
         existing: with `--skip-existing`, the URL of the file that makes the command unnecessary.
         writer: the last one that was opened.
 
     Raises:
+        OutputError: DEST is to be appended to, and cannot be.
         PathExistsError: DEST exists and is not to be replaced.
         ConflictError: DEST is a directory, or somebody holds it.
         AdlsError: DEST or the account cannot be right, or the service cannot be asked.
@@ -45,6 +47,7 @@ class CellTarget:
 
     def __init__(self, arguments: WriteArguments, defaults: Defaults) -> None:
         from adls_magic.core.transfer.placement import url_of
+        from adls_magic.output import check_appendable, extension_of
 
         self._arguments = arguments
         self._defaults = defaults
@@ -55,6 +58,10 @@ class CellTarget:
             url = url_of(self._account, self._remote)
             raise PathError(f"{url} is a directory; what is written needs a file name")
         self.name = self._remote.name
+        wanted = arguments.format
+        self.format = None if wanted is None else extension_of(f"cell.{wanted.lstrip('.')}")
+        if arguments.append:
+            check_appendable(extension_of(self.name) if self.format is None else self.format)
         self.existing = self._look()
         self.writer: Writer | None = None
 
@@ -92,18 +99,17 @@ def write_cell(
     if target.existing is not None:
         return Done(f"Skipped {target.existing}: it exists, so the cell was not run")
     from adls_magic import capture
-    from adls_magic.output import extension_of
 
-    wanted = arguments.format
     what = capture.write_cell(
         shell,
         cell,
         target_name=target.name,
         source=arguments.from_,
-        format=None if wanted is None else extension_of(f"cell.{wanted.lstrip('.')}"),
+        format=target.format,
         tee=arguments.tee,
         allow_empty=arguments.allow_empty,
         options=dict(arguments.opt or ()),
+        append=arguments.append,
         open_target=cast("capture.OpenTarget", target.open),
     )
     result = committed(target.writer)

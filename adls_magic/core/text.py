@@ -45,6 +45,10 @@ class Written(Protocol):
         """From the first request to the last answer."""
 
     @property
+    def appended_at(self) -> int | None:
+        """Length of the file before, when bytes were added to one."""
+
+    @property
     def skipped(self) -> bool:
         """Whether nothing was sent because the target existed."""
 
@@ -148,9 +152,12 @@ def _one(result: Written, what: str | None) -> str:
         return f"Skipped {result.url}: it exists"
     rate = format_rate(result.size, result.seconds)
     details = f" [{what}]" if what else ""
+    verb, now = "Wrote", ""
+    if result.appended_at is not None:
+        verb, now = "Appended", f", now {format_size(result.appended_at + result.size)},"
     return (
-        f"Wrote {format_size(result.size)} to {result.url} in {format_duration(result.seconds)}"
-        f"{f' ({rate})' if rate else ''}{details}"
+        f"{verb} {format_size(result.size)} to {result.url}{now} in "
+        f"{format_duration(result.seconds)}{f' ({rate})' if rate else ''}{details}"
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from adls_magic.lake.access import LARGE_APPENDS
@@ -41,11 +42,11 @@ def append(context: Context) -> Answer:
     context.file()
     leased = _lease_step(context, flushing=flushing)
     headers = {"x-ms-request-server-encrypted": "true", **leased.headers}
-    headers |= _take_body(context, position, length)
+    headers |= _take_body(context, position, length, leased)
     if not flushing:
         return Answer(202, headers)
     given = {"type": context.request.headers.get("content-type", "")}
-    entry = _flush(context, position + length, given)
+    entry = _flush(context, position + length, given, leased)
     leased.finish()
     return Answer(202, {**headers, **version_headers(entry)})
 
@@ -59,14 +60,15 @@ def flush_operation(context: Context) -> Answer:
     given = content_of(context.request.headers, md5=True)
     context.file()
     leased = _lease_step(context, flushing=True)
-    entry = _flush(context, position, given)
+    entry = _flush(context, position, given, leased)
     leased.finish()
     headers = {"x-ms-request-server-encrypted": "false", **leased.headers}
     return Answer(200, {**headers, **version_headers(entry)})
 
 
-def _flush(context: Context, position: int, given: dict[str, str]) -> Entry:
+def _flush(context: Context, position: int, given: dict[str, str], leased: _Leased) -> Entry:
     def decide(old: Entry) -> Entry:
+        context.store.leases.check(context.key, leased.id)
         check_conditions(context.request.headers, old)
         # A Content-MD5 that is not given again is not that of the new content.
         new = with_content(old, {"md5": "", **given})
@@ -138,16 +140,20 @@ def _check_crc(text: str) -> None:
         raise wrong_header("x-ms-content-crc64", text)
 
 
-def _take_body(context: Context, position: int, length: int) -> dict[str, str]:
+def _take_body(context: Context, position: int, length: int, leased: _Leased) -> dict[str, str]:
     digests = _Digests(context)
     area, piece = context.store.uncommitted.start(context.key, position, length)
     try:
         _write_body(context, piece, digests)
         answer = digests.finish()
+        # A body can take longer than a lease lasts. Under the lock, so that nothing of one that
+        # has ended comes to wait after the first flush of the next.
+        with context.store.locks.hold(context.key) if leased.id else nullcontext():
+            context.store.leases.check(context.key, leased.id)
+            area.accept(piece)
     except BaseException:
         area.abandon(piece)
         raise
-    area.accept(piece)
     return answer
 
 
@@ -166,10 +172,14 @@ def _write_body(context: Context, piece: Piece, digests: _Digests) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Leased:
-    """What a request does with a lease: answer headers now, and a step after the flush."""
+    """What a request does with a lease: answer headers now, and a step after the flush.
+
+    `id` is that of the lease which must still hold when the request takes effect.
+    """
 
     headers: dict[str, str]
     finish: Callable[[], None]
+    id: str | None = None
 
 
 def _nothing() -> None:
@@ -185,16 +195,16 @@ def _lease_step(context: Context, *, flushing: bool) -> _Leased:
         return _acquire(context, release=action == "acquire-release", flushing=flushing)
     leases.check(key, given)
     if action is None:
-        return _Leased({}, _nothing)
+        return _Leased({}, _nothing, given)
     if given is None:
         raise Refusal("MissingRequiredHeader", detail={"HeaderName": "x-ms-lease-id"})
     id_ = check_lease_id("x-ms-lease-id", given)
     if action == "auto-renew":
         leases.renew(key, id_)
-        return _Leased({"x-ms-lease-renewed": "true"}, _nothing)
+        return _Leased({"x-ms-lease-renewed": "true"}, _nothing, id_)
     if action != "release" or not flushing:
         raise wrong_header("x-ms-lease-action", action)
-    return _Leased({}, lambda: leases.release(key, id_))
+    return _Leased({}, lambda: leases.release(key, id_), id_)
 
 
 def _acquire(context: Context, *, release: bool, flushing: bool) -> _Leased:
@@ -207,4 +217,4 @@ def _acquire(context: Context, *, release: bool, flushing: bool) -> _Leased:
     id_ = check_lease_id("x-ms-proposed-lease-id", headers["x-ms-proposed-lease-id"])
     leases.acquire(key, id_, check_duration(headers["x-ms-lease-duration"]))
     finish = (lambda: leases.release(key, id_)) if release else _nothing
-    return _Leased({"x-ms-lease-id": id_}, finish)
+    return _Leased({"x-ms-lease-id": id_}, finish, id_)

@@ -118,6 +118,10 @@ ERRORS: Mapping[str, tuple[int, str]] = {
         "The lease ID matched, but the specified lease must be an infinite-duration lease "
         "or be ended.",
     ),
+    "LeaseIsBreakingAndCannotBeChanged": (
+        409,
+        "The lease ID matched, but the lease is currently in breaking state and cannot be changed.",
+    ),
     "LeaseNotPresentWithLeaseOperation": (
         409,
         "The lease ID is not present with the specified lease operation.",

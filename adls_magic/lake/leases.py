@@ -92,6 +92,9 @@ class Leases:
             if not given:  # the official SDK sends an empty one for none
                 if held and not read:
                     raise Refusal("LeaseIdMissing")
+                if not read:
+                    # One that has ended cannot be renewed after somebody else's change.
+                    self._leases.pop(key, None)
                 return
             given = check_lease_id("x-ms-lease-id", given)
             if lease is None:
@@ -146,7 +149,7 @@ class Leases:
         """Give a lease another id.
 
         Raises:
-            Refusal: no such lease, or another id.
+            Refusal: no such lease, another id, or it is being broken.
         """
         with self._lock:
             lease = self._leases.get(key)
@@ -154,6 +157,8 @@ class Leases:
                 raise Refusal("LeaseNotPresentWithLeaseOperation")
             if lease.id not in (id_, proposed):
                 raise Refusal("LeaseIdMismatchWithLeaseOperation")
+            if lease.broken:
+                raise Refusal("LeaseIsBreakingAndCannotBeChanged")
             lease.id = proposed
             return lease
 

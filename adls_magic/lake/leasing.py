@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from adls_magic.lake.answers import Answer, Refusal, wrong_header
+from adls_magic.lake.conditions import check_conditions
 from adls_magic.lake.context import Context, version_headers
 from adls_magic.lake.leases import check_duration, check_lease_id
 
@@ -17,6 +18,7 @@ def lease(context: Context) -> Answer:
     entry = context.store.find(context.key)
     if entry is None:
         raise Refusal("PathNotFound")
+    check_conditions(context.request.headers, entry)
     status, headers = act(context)
     return Answer(status, {**version_headers(entry), **headers})
 

@@ -42,9 +42,11 @@ from adls_magic.output import (
 from adls_magic.output.encoding import NO_OPTIONS, Encoding
 from adls_magic.output.formats import (
     CONTENT_TYPES,
+    LINES,
     NOT_TEXT,
     ORDER,
     PLAIN,
+    WHOLE,
     extension_of,
     split_extension,
 )
@@ -52,6 +54,7 @@ from adls_magic.output.forms import Forms, Missing, Options, Writer, encoding_of
 
 __all__ = [
     "Encoding",
+    "check_appendable",
     "check_compression",
     "content_type_of",
     "extension_of",
@@ -102,6 +105,7 @@ def plan(
         description=", ".join(part for part in parts if part),
         _writer=writer,
         _options=dict(options),
+        lines=plain if plain in LINES and forms.anything is None else "",
         _compression=compression,
         _forms=forms,
     )
@@ -118,6 +122,16 @@ def _in_encoding(content_type: str | None, options: Options) -> str | None:
         return content_type
     charset = Charset(encoding_of(options).removesuffix("-sig"))
     return content_type.replace("charset=utf-8", f"charset={charset.input_charset}")
+
+
+def check_appendable(extension: str) -> None:
+    """Raise OutputError when nothing can be added to the end of a file with this extension."""
+    plain, _ = split_extension(extension)
+    if plain in WHOLE:
+        raise OutputError(
+            f"a {plain} file is one whole, so nothing can be appended to it; csv, tsv, jsonl, txt, "
+            "log, md and other text can be, also compressed (.gz)"
+        )
 
 
 def check_compression(extension: str) -> None:

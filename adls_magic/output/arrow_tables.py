@@ -143,7 +143,7 @@ def _write_csv(
 ) -> None:
     module = importlib.import_module("pyarrow.csv")
     chosen = {"delimiter": separator, "quoting_style": "needed", **options}
-    header = chosen.pop("include_header", True)
+    header = chosen.pop("header", chosen.pop("include_header", True))
     # pyarrow quotes every name of the header, so that is written here.
     settings = module.WriteOptions(include_header=False, **chosen)
     if header:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
@@ -21,14 +21,31 @@ class Encoding:
     Attributes:
         content_type: for the Content-Type of the file, None when the extension is not known.
         description: the value and its form in a few words: `DataFrame, 3 rows, csv`.
+        lines: `.csv`, `.tsv` or `.jsonl` when it becomes whole lines of that form, else "".
     """
 
     content_type: str | None
     description: str
     _writer: Writer = field(repr=False)
+    lines: str = ""
     _options: Options = field(default_factory=dict, repr=False)
     _compression: str = ""
+    _start: bytes = b""
     _forms: Forms = field(default_factory=lambda: Forms(""), repr=False)
+
+    def added_to(self, last: bytes) -> Encoding:
+        """Return the encoding for adding to a file that is not empty.
+
+        A csv's header is left out, and lines begin on a line of their own.
+
+        Args:
+            last: the file's last byte.
+        """
+        if not self.lines:
+            return self
+        start = b"" if self._compression or last == b"\n" else b"\n"
+        headless = {} if self.lines == ".jsonl" else {"header": False}
+        return replace(self, _options={**self._options, **headless}, _start=start)
 
     def write(self, stream: Sink) -> None:
         """Write the value to a binary stream, in pieces; the stream is not closed.
@@ -51,6 +68,8 @@ class Encoding:
             ) from None
 
     def _write_through(self, output: _Output) -> None:
+        if self._start:
+            output.write(self._start)
         if not self._compression:
             self._writer.write(cast(BinaryIO, output), self._options)
             return

@@ -64,6 +64,14 @@ NOT_TEXT = frozenset(
     }
 )
 
+# Formats of lines, to which more can be added, also compressed: what is added is a compressed
+# stream of its own then, and readers take such streams for one.
+LINES = frozenset({".csv", ".tsv", ".jsonl"})
+# What is one whole, so that something behind its end is lost or makes it unreadable.
+WHOLE = (
+    frozenset(CONTENT_TYPES) | {".zip", ".docx", ".pptx", ".h5", ".orc", ".avro", ".ipynb"}
+) - (LINES | PLAIN | {".tex"})
+
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 
 

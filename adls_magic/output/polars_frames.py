@@ -48,10 +48,22 @@ def _calling(
     return Writer(write, parameters(method, besides=besides))
 
 
+def _delimited(method: Callable[..., object], **defaults: object) -> Writer:
+    """Take the option `header` as every family does; polars has a name of its own for it."""
+
+    def write(stream: BinaryIO, options: Options) -> None:
+        chosen = {**defaults, **options}
+        if "header" in chosen:
+            chosen["include_header"] = chosen.pop("header")
+        method(stream, **chosen)
+
+    return Writer(write, parameters(method, besides=_OF_THE_SUFFIX, also=["header"]))
+
+
 def _writers(frame: Any) -> dict[str, Writer | Missing]:
     return {
-        ".csv": _calling(frame.write_csv, besides=_OF_THE_SUFFIX),
-        ".tsv": _calling(frame.write_csv, besides=_OF_THE_SUFFIX, separator="\t"),
+        ".csv": _delimited(frame.write_csv),
+        ".tsv": _delimited(frame.write_csv, separator="\t"),
         ".json": Writer(lambda stream, options: rows.join_arrays(stream, _records(frame))),
         ".jsonl": _calling(frame.write_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.write_parquet),
@@ -78,8 +90,8 @@ def _lazy_writers(frame: Any) -> dict[str, Writer | Missing]:
         return Writer(write)
 
     return {
-        ".csv": _calling(frame.sink_csv, besides=_OF_THE_SUFFIX),
-        ".tsv": _calling(frame.sink_csv, besides=_OF_THE_SUFFIX, separator="\t"),
+        ".csv": _delimited(frame.sink_csv),
+        ".tsv": _delimited(frame.sink_csv, separator="\t"),
         ".json": collected(".json"),
         ".jsonl": _calling(frame.sink_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.sink_parquet),

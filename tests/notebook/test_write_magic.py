@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +16,7 @@ from adls_magic.core.errors import (
     CellError,
     ConflictError,
     OptionError,
+    OutputError,
     PathError,
     PathExistsError,
 )
@@ -97,7 +100,16 @@ def test_an_existing_file_is_refused_before_the_cell_runs(run: Run, stored: Stor
         ("new.csv --opt no", "[[1]]", UsageError, "NAME=VALUE"),
         ("new.txt --from nowhere", "print(1)", UsageError, "must be one of auto"),
         ("{missing}.txt", "print(1)", UsageError, "missing is not defined"),
-        ("new.txt --append", "print(1)", UsageError, "no option --append"),
+        ("new.txt --append --overwrite", "print(1)", UsageError, "exclude each other"),
+        ("new.txt --append --skip-existing", "print(1)", UsageError, "exclude each other"),
+        ("new.txt --append --in-place", "print(1)", UsageError, "exclude each other"),
+        ("new.txt --append --md5", "print(1)", UsageError, "exclude each other"),
+        ("new.parquet --append", "ran = True", OutputError, "csv, tsv, jsonl, txt"),
+        ("new.json.gz --append", "ran = True", OutputError, "nothing can be appended"),
+        ("new.csv --append --format xlsx", "ran = True", OutputError, "is one whole"),
+        ("there --append", "ran = True", ConflictError, "is a directory"),
+        ("there/old.txt --append", "print('half'); 1/0", CellError, "ZeroDivisionError"),
+        ("there/old.txt --append", "x = 1", CellError, "--allow-empty"),
     ],
 )
 def test_bad_input_leaves_everything_as_it_was(
@@ -107,7 +119,59 @@ def test_bad_input_leaves_everything_as_it_was(
     ran = run(f"%%adls_write {line}\n{body}")
     assert isinstance(ran.error, error)
     assert said in str(ran.error)
+    assert run("ran").error is not None
     assert stored() == {"there/old.txt": b"old\n"}
+
+
+def test_appending_text(run: Run, stored: Stored, lake: LocalLake) -> None:
+    first = run("%%adls_write --append d/x.log\nprint('one')")
+    assert re.fullmatch(
+        rf"Appended 4 B to {lake.url}/lake/d/x\.log, now 4 B, in .* s \[printed text\]", first.line
+    )
+    second = run("%%adls_write --append d/x.log --tee\nprint('two')\n5")
+    assert "Appended 6 B" in second.out and "now 10 B" in second.out
+    assert run("%%adls_write d/x.log --append --allow-empty\nx = 1").error is None
+    assert stored() == {"d/x.log": b"one\ntwo\n5\n"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["pd.DataFrame({'a': [N]})", "pl.DataFrame({'a': [N]})", "[{'a': N}]", "pa.table({'a': [N]})"],
+)
+def test_a_header_is_written_once(run: Run, stored: Stored, value: str) -> None:
+    head = "import pandas as pd, polars as pl, pyarrow as pa\n"
+    for number in "123":
+        body = head + value.replace("N", number)
+        for path in ("x.csv", "x.tsv", "x.jsonl", "x.csv.gz"):
+            assert run(f"%%adls_write --append {path}\n{body}").error is None
+    packed = stored()
+    assert gzip.decompress(packed.pop("x.csv.gz")) == b"a\n1\n2\n3\n"
+    lines = packed.pop("x.jsonl").decode().splitlines()
+    assert [json.loads(line) for line in lines] == [{"a": 1}, {"a": 2}, {"a": 3}]
+    assert packed == {"x.csv": b"a\n1\n2\n3\n", "x.tsv": b"a\n1\n2\n3\n"}
+
+
+def test_rows_begin_on_a_line_of_their_own(run: Run, stored: Stored) -> None:
+    run("%%adls_write x.csv --from stdout\nprint('a\\n1', end='')")
+    run("%%adls_write x.csv --append\n[{'a': 2}]")
+    run("%%adls_write x.csv --append\n[{'a': 3}]")
+    assert stored() == {"x.csv": b"a\n1\n2\n3\n"}
+
+
+def test_an_empty_table_adds_nothing(run: Run, stored: Stored) -> None:
+    table = "import pandas as pd\npd.DataFrame({'a': []})"
+    assert run(f"%%adls_write x.csv --append\n{table}").error is None
+    assert run(f"%%adls_write x.csv --append\n{table}").error is None
+    assert stored() == {"x.csv": b"a\n"}
+    assert run(f"%%adls_write x.csv --append\n{table}").error is None  # nobody holds it
+
+
+def test_defaults_do_not_hinder_appending(run: Run, stored: Stored) -> None:
+    run("%config AdlsMagics.md5 = True")
+    run("%config AdlsMagics.if_exists = 'skip'")
+    for _ in range(2):
+        assert run("%%adls_write x.txt --append\nprint(1)").error is None
+    assert stored() == {"x.txt": b"1\n1\n"}
 
 
 def test_as_a_line_magic_it_points_to_the_cell_magic(run: Run) -> None:

@@ -90,3 +90,18 @@ def test_zst_names_the_package_or_works() -> None:
 def test_content_types(extension: str, content_type: str | None) -> None:
     assert output.content_type_of(extension) == content_type
     assert output.plan(b"x", extension).content_type == content_type
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".txt", ".log", ".md", ".csv", ".tsv.gz", ".jsonl", ".ndjson.xz", ".dat", ".gz"]
+)
+def test_what_can_be_added_to(name: str) -> None:
+    output.check_appendable(name)
+
+
+@pytest.mark.parametrize(
+    "name", [".parquet", ".pq", ".xlsx", ".json", ".json.gz", ".png", ".jpeg", ".html", ".zip"]
+)
+def test_what_is_one_whole(name: str) -> None:
+    with pytest.raises(OutputError, match="csv, tsv, jsonl"):
+        output.check_appendable(name)

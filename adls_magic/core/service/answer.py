@@ -27,6 +27,32 @@ class Headers(Protocol):
         """Return a header's value, None when it is not there."""
 
 
+class Response(Protocol):
+    """An answer whose body has not been read."""
+
+    status: int
+
+    @property
+    def headers(self) -> Headers:
+        """The answer's headers."""
+
+    def read(self) -> bytes:
+        """Read the body to its end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read some of the body; 0 at its end."""
+
+
+class Sink(Protocol):
+    """What gathers the body of an answer, over the tries of a request."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what the next try must ask for."""
+
+    def take(self, response: Response) -> bytes:
+        """Read a body; return it when it is not what was to be gathered. It may break off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of the service, read to its end."""
@@ -49,13 +75,20 @@ class Fields:
         return self._values.get(name.lower())
 
 
-def read_answer(sock: socket.socket, method: str) -> tuple[Answer, bool]:
+def read_answer(sock: socket.socket, method: str, into: Sink | None = None) -> tuple[Answer, bool]:
     """Return the answer to a request, and whether its connection is used up.
+
+    Args:
+        sock: where the request was sent.
+        method: of the request.
+        into: takes the body, as it comes.
 
     Raises:
         OSError: the connection broke or nothing came in time.
         http.client.HTTPException: the answer is none, ends too soon, or is larger than any.
     """
+    if into is not None:
+        return _read_by_library(b"", sock, method, into)
     data = _read_head(sock)
     head, _, rest = data.partition(b"\r\n\r\n")
     values = _plain_fields(head) if len(head) < len(data) else None
@@ -142,12 +175,15 @@ class _Replayed(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def _read_by_library(data: bytes, sock: socket.socket, method: str) -> tuple[Answer, bool]:
+def _read_by_library(
+    data: bytes, sock: socket.socket, method: str, into: Sink | None = None
+) -> tuple[Answer, bool]:
     source: Any = _Replayed(data, sock)
     response = WholeResponse(source, method=method)
     try:
         response.begin()
-        answer = Answer(response.status, response.headers, response.whole(_most(method)))
+        body = response.whole(_most(method)) if into is None else into.take(response)
+        answer = Answer(response.status, response.headers, body)
     finally:
         response.close()
     return answer, response.will_close

@@ -9,7 +9,7 @@ from typing import Self
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, display_url, quote_path
 from adls_magic.core.errors import ServiceError
-from adls_magic.core.service.answer import Answer
+from adls_magic.core.service.answer import Answer, Sink
 from adls_magic.core.service.credential import authorization
 from adls_magic.core.service.exchange import Exchange, Request, Traffic
 from adls_magic.core.service.response import continuation_of, error_of, quote_value
@@ -103,8 +103,12 @@ class Calls:
         query: str,
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        into: Sink | None = None,
     ) -> tuple[Answer, int]:
-        """Send one request about `remote` (None: the account); return answer and lost tries."""
+        """Send one request about `remote` (None: the account); return answer and lost tries.
+
+        `into` gathers the body of what is read, instead of the answer.
+        """
         target = f"{self._base}/"
         if remote is not None:
             target += quote_path(remote.filesystem)
@@ -112,7 +116,7 @@ class Calls:
                 target += f"/{quote_path(remote.path)}"
         if query:
             target += f"?{query}"
-        return self._exchange.call(Request(method, target, headers or {}, body))
+        return self._exchange.call(Request(method, target, headers or {}, body, into))
 
     def check(
         self, answer: Answer, expected: tuple[int, ...], doing: str, remote: RemotePath | None
@@ -131,3 +135,13 @@ def _path_of(endpoint: str) -> str:
     rest = endpoint.partition("://")[2]
     path = rest.partition("/")[2].strip("/")
     return f"/{path}" if path else ""
+
+
+def given(headers: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the headers that have a value."""
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def flag(value: bool) -> str:
+    """Return a truth as queries spell it."""
+    return "true" if value else "false"

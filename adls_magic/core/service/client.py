@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath, quote_path
 from adls_magic.core.service.answer import Answer
-from adls_magic.core.service.calls import MOST_PAGES, Calls
+from adls_magic.core.service.calls import MOST_PAGES, flag, given
+from adls_magic.core.service.leasing import LeaseCalls
+from adls_magic.core.service.reading import ReadCalls
 from adls_magic.core.service.response import (
     PathItem,
     PathProperties,
@@ -29,7 +31,7 @@ from adls_magic.core.service.response import (
 from adls_magic.core.service.transport import Body
 
 
-class Client(Calls):
+class Client(ReadCalls, LeaseCalls):
     """The dfs endpoint of one account; constructed and closed as `Calls`.
 
     Every call raises what `errors.py` lists: the refusals of the service with status, code,
@@ -55,7 +57,7 @@ class Client(Calls):
         changed) forbids it.
         https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/create
         """
-        headers = _given(
+        headers = given(
             {
                 "If-None-Match": if_none_match,
                 "If-Match": if_match,
@@ -83,6 +85,7 @@ class Client(Calls):
         flush: bool = False,
         close: bool = False,
         content_type: str | None = None,
+        lease_id: str | None = None,
     ) -> str | None:
         """Send `body` (at least one byte) to wait at `position`, counted in bytes.
 
@@ -93,8 +96,13 @@ class Client(Calls):
         """
         query = f"action=append&position={position}"
         if flush:
-            query += f"&close={_flag(close)}&flush=true"
-        headers = {"Content-Type": content_type or "application/octet-stream"}
+            query += f"&close={flag(close)}&flush=true"
+        headers = given(
+            {
+                "Content-Type": content_type or "application/octet-stream",
+                "x-ms-lease-id": lease_id,
+            }
+        )
         answer, _ = self.call("PATCH", remote, query, headers, body)
         self.check(answer, (202,), "append to", remote)
         return answer.headers.get("ETag")
@@ -109,6 +117,7 @@ class Client(Calls):
         if_match: str | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
+        lease_id: str | None = None,
     ) -> str:
         """Make the waiting bytes up to `position` (the whole length) the file; return its etag.
 
@@ -120,18 +129,22 @@ class Client(Calls):
             ConflictError: lengths do not add up, or the file's etag is not `if_match`.
         """
         query = (
-            f"action=flush&close={_flag(close)}&position={position}"
-            f"&retainUncommittedData={_flag(retain)}"
+            f"action=flush&close={flag(close)}&position={position}"
+            f"&retainUncommittedData={flag(retain)}"
         )
-        headers = _given(
+        headers = given(
             {
                 "If-Match": if_match,
                 "x-ms-content-type": content_type,
                 "x-ms-content-md5": content_md5,
+                "x-ms-lease-id": lease_id,
             }
         )
         answer, lost = self.call("PATCH", remote, query, headers)
         if lost and answer.status == 412 and if_match:
+            if lease_id is not None:
+                # Only while it is still ours, what is there now can be nobody else's.
+                self.renew_lease(remote, lease_id)
             found = self.find(remote)
             if found is not None and found.size == position and found.etag != if_match:
                 return found.etag
@@ -181,51 +194,27 @@ class Client(Calls):
 
         https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/list
         """
-        query = f"maxResults={page_size}&recursive={_flag(recursive)}&resource=filesystem"
+        query = f"maxResults={page_size}&recursive={flag(recursive)}&resource=filesystem"
         if remote.path:
             query = f"directory={quote_value(remote.path)}&{query}"
         root = RemotePath(remote.filesystem, "")
         for answer in self.pages(root, query, f"list {self.url(remote)}"):
             yield from paths_of(answer)
 
-    def read(
+    def delete(
         self,
         remote: RemotePath,
         *,
-        start: int = 0,
-        end: int | None = None,
+        recursive: bool = False,
         if_match: str | None = None,
-    ) -> bytes:
-        """Return the bytes from `start` up to, but without, `end` (None: to the file's end).
-
-        https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/read
-
-        Raises:
-            ConflictError: the file's etag is no longer `if_match`.
-        """
-        if end is not None and end <= start:
-            return b""
-        whole = start == 0 and end is None
-        last = "" if end is None else str(end - 1)
-        headers = _given(
-            {"If-Match": if_match, "x-ms-range": None if whole else f"bytes={start}-{last}"}
-        )
-        answer, _ = self.call("GET", remote, "", headers)
-        if answer.status == 416:
-            return b""
-        self.check(answer, (200, 206), "read", remote)
-        # A server that ignores ranges sends everything.
-        return answer.body if answer.status == 206 else answer.body[start:end]
-
-    def delete(
-        self, remote: RemotePath, *, recursive: bool = False, if_match: str | None = None
+        lease_id: str | None = None,
     ) -> None:
         """Delete a file, or with `recursive` a directory and all below it.
 
         https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/delete
         """
-        query = f"recursive={_flag(recursive)}"
-        headers = _given({"If-Match": if_match})
+        query = f"recursive={flag(recursive)}"
+        headers = given({"If-Match": if_match, "x-ms-lease-id": lease_id})
         token: str | None = None
         for _ in range(MOST_PAGES):
             more = f"continuation={quote_value(token)}&" if token else ""
@@ -260,7 +249,7 @@ class Client(Calls):
         """
         path = quote_path(source.path)
         named = self.authorization.rename_source(f"/{quote_path(source.filesystem)}/{path}")
-        headers = _given(
+        headers = given(
             {
                 "x-ms-rename-source": named,
                 "If-None-Match": if_none_match,
@@ -318,11 +307,3 @@ def _is_own_create(
     is_recent = found.modified.timestamp() >= began - 2  # HTTP dates are cut to whole seconds
     same_type = content_type is None or found.content_type == content_type
     return found.size == 0 and not found.is_directory and is_recent and same_type
-
-
-def _given(headers: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if value is not None}
-
-
-def _flag(value: bool) -> str:
-    return "true" if value else "false"

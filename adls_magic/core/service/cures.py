@@ -41,6 +41,11 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
     "AuthorizationServiceMismatch": (None, "the SAS is for another service: make one for blobs"),
     "AuthorizationSourceIPMismatch": (None, "the SAS is for other IP addresses than this one"),
     "Crc64Mismatch": (errors.IntegrityError, _DAMAGED),
+    "BlockCountExceedsLimit": (
+        errors.ConflictError,
+        "the file consists of 50,000 pieces, as many as it may (each append adds one): go on in a "
+        "new file",
+    ),
     "DestinationPathIsBeingDeleted": (errors.ConflictError, "wait until the delete is through"),
     "DirectoryNotEmpty": (errors.ConflictError, "delete recursively or choose another path"),
     "EndpointUnsupportedAccountFeatures": (
@@ -82,9 +87,18 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
         "this account refuses account keys: use %adls_config --auth identity",
     ),
     "LeaseAlreadyPresent": (errors.ConflictError, "somebody holds a lease on it: wait or end it"),
+    "LeaseIdMismatch": (errors.ConflictError, "our lease has ended: run it again"),
+    "LeaseIdMismatchWithLeaseOperation": (
+        errors.ConflictError,
+        "our lease has ended: run it again",
+    ),
     "LeaseIdMissing": (errors.ConflictError, "somebody holds a lease on it: wait or end it"),
     "LeaseLost": (errors.ConflictError, "our lease was taken or has ended: run it again"),
     "LeaseNotPresent": (errors.ConflictError, "our lease has ended: run it again"),
+    "LeaseNotPresentWithLeaseOperation": (
+        errors.ConflictError,
+        "our lease has ended: run it again",
+    ),
     "Md5Mismatch": (errors.IntegrityError, _DAMAGED),
     "NoAuthenticationInformation": (
         None,

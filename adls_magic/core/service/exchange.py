@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adls_magic.core.service.answer import Answer
+from adls_magic.core.service.answer import Answer, Sink
 from adls_magic.core.service.authorization import Authorization
 from adls_magic.core.service.no_answer import connection_error, is_final
 from adls_magic.core.service.response import error_code
@@ -32,6 +32,7 @@ class Request:
     target: str  # path and query, percent-encoded, as in the request line
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
+    into: Sink | None = None  # gathers what comes back, over all tries
 
 
 @dataclass(slots=True)
@@ -106,14 +107,17 @@ class Exchange:
             "x-ms-version": VERSION,
             "x-ms-client-request-id": str(uuid.uuid4()),
             **request.headers,
+            **(request.into.headers() if request.into else {}),
         }
         if request.body is not None:
             headers.update(request.body.checks(self._stop.is_set))
-        if request.method in ("PUT", "PATCH"):
+        if request.method in ("PUT", "PATCH", "POST"):
             headers["Content-Length"] = str(request.body.length if request.body else 0)
         target = self._authorization.apply(request.method, request.target, headers)
         try:
-            answer = self._transport.send(request.method, target, headers, request.body)
+            answer = self._transport.send(
+                request.method, target, headers, request.body, request.into
+            )
         except TransportError as error:
             if isinstance(error.cause, TimeoutError):
                 self._count_throttling()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from adls_magic.core.secret import redact
+from adls_magic.core.service.answer import Sink
 from adls_magic.core.service.whole_response import WholeResponse
 
 
@@ -59,3 +62,12 @@ def _watched(base: type[Any], opened: Callable[[socket.socket], None]) -> type[A
             opened(self.sock)
 
     return Watched
+
+
+def gather(into: Sink, response: Any) -> bytes:
+    """Let a sink take a body; a line that breaks meanwhile is told of as one without a proxy."""
+    try:
+        return into.take(response)
+    except HTTPError as error:
+        cause = error.__cause__
+        raise (cause if isinstance(cause, OSError) else http.client.IncompleteRead(b"")) from None

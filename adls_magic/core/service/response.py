@@ -36,7 +36,8 @@ class PathProperties:
     content_type: str | None = None
     content_md5: str | None = None  # base64, as stored by the writer; the service checks nothing
     metadata: Mapping[str, str] = field(default_factory=dict)
-    lease_state: str | None = None
+    lease_state: str | None = None  # "leased", "available", …
+    lease_duration: str | None = None  # "fixed" or "infinite", while it is leased
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ def properties_of(answer: Answer) -> PathProperties:
         content_md5=headers.get("Content-MD5"),
         metadata=decode_metadata(str(headers.get("x-ms-properties") or "")),
         lease_state=headers.get("x-ms-lease-state"),
+        lease_duration=headers.get("x-ms-lease-duration"),
     )
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from adls_magic.core.errors import AdlsError, OptionError
-from adls_magic.core.service.answer import Answer, read_answer
+from adls_magic.core.service.answer import Answer, Sink, read_answer
 from adls_magic.core.service.route import Route
 
 CONNECT_TIMEOUT = 10.0  # seconds for TCP and TLS each
@@ -87,9 +87,14 @@ class Transport:
             self._route.session.mount(self._origin, ProxyAdapter(self._register))
 
     def send(
-        self, method: str, target: str, headers: Mapping[str, str], body: Body | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Body | None,
+        into: Sink | None = None,
     ) -> Answer:
-        """Send one request and return its answer.
+        """Send one request and return its answer; `into` takes its body.
 
         Raises:
             TransportError: no connection, a broken one, a time-out or an unreadable answer.
@@ -97,10 +102,10 @@ class Transport:
         """
         if self._route.session is not None:
             exchange: Callable[[], Answer] = lambda: self._through_proxy(  # noqa: E731
-                method, target, headers, body
+                method, target, headers, body, into
             )
         else:
-            exchange = lambda: self._direct(method, target, headers, body)  # noqa: E731
+            exchange = lambda: self._direct(method, target, headers, body, into)  # noqa: E731
         try:
             return exchange()
         except AdlsError:
@@ -141,7 +146,12 @@ class Transport:
     # ------------------------------------------------------------------ direct
 
     def _direct(
-        self, method: str, target: str, headers: Mapping[str, str], body: Body | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Body | None,
+        into: Sink | None,
     ) -> Answer:
         sock = getattr(self._local, "sock", None)
         if sock is not None and _has_unread(sock):
@@ -155,7 +165,7 @@ class Transport:
             except OSError as error:
                 raise TransportError(error, connecting=True) from None
         try:
-            return self._exchange(sock, method, target, headers, body)
+            return self._exchange(sock, method, target, headers, body, into)
         except (http.client.RemoteDisconnected, ConnectionError) as error:
             if self._stop.is_set():
                 raise Stopped from None
@@ -168,6 +178,7 @@ class Transport:
         target: str,
         headers: Mapping[str, str],
         body: Body | None,
+        into: Sink | None,
     ) -> Answer:
         cut_short = False
         try:
@@ -175,7 +186,7 @@ class Transport:
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # The service may have refused before the body's end: its answer says why.
             cut_short = True
-        answer, used_up = read_answer(sock, method)
+        answer, used_up = read_answer(sock, method, into)
         if cut_short or used_up:
             self._drop()
         return answer
@@ -265,9 +276,16 @@ class Transport:
     # ----------------------------------------------------------------- proxied
 
     def _through_proxy(
-        self, method: str, target: str, headers: Mapping[str, str], body: Body | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Body | None,
+        into: Sink | None,
     ) -> Answer:
         import requests
+
+        from adls_magic.core.service.proxied import gather
 
         session = self._route.session
         assert session is not None  # noqa: S101 - the caller asked
@@ -285,7 +303,8 @@ class Transport:
                 verify=self._route.verify,
                 proxies=self._route.proxies,
             )
-            return Answer(response.status_code, response.headers, response.content)
+            content = response.content if into is None else gather(into, response.raw)
+            return Answer(response.status_code, response.headers, content)
         except Stopped:
             if failures:
                 raise failures[0] from None

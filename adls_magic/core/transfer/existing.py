@@ -28,14 +28,12 @@ class Wish:
     """What the user wants of the target.
 
     Attributes:
-        if_exists: "refuse", "overwrite" or "skip" an existing file.
-        in_place: write at the target itself.
+        if_exists: "refuse", "overwrite", "skip" or "append" to an existing file.
         content_type: stored with the file.
         metadata: stored with the file.
     """
 
     if_exists: str = "refuse"
-    in_place: bool = False
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,16 +46,7 @@ def judge(found: PathProperties, wish: Wish, url: str) -> None:
         ConflictError: a directory is there, somebody writes it or holds a lease.
         SkippedError: a file is there and is to be left alone.
     """
-    if is_unfinished(found):
-        raise errors.ConflictError(
-            f"{url} is being written by another upload, or one was killed less than "
-            f"{STALE:.0f} seconds ago: run it again in a minute.",
-            status=409,
-        )
-    if found.is_directory:
-        raise errors.ConflictError(
-            f"{url} is a directory: end it with / to put the file inside.", status=409
-        )
+    judge_kind(found, url)
     if found.lease_state == "leased":
         raise errors.ConflictError(
             f"{url} is leased: somebody is writing it. Wait, or end their lease.", status=412
@@ -70,6 +59,24 @@ def judge(found: PathProperties, wish: Wish, url: str) -> None:
             f"{url} exists ({size}, changed {age}): add --overwrite to replace it.",
             status=409,
             code="PathAlreadyExists",
+        )
+
+
+def judge_kind(found: PathProperties, url: str) -> None:
+    """Refuse what is no finished file.
+
+    Raises:
+        ConflictError: a directory is there, or an upload that has just begun.
+    """
+    if is_unfinished(found) and not is_stale(found):
+        raise errors.ConflictError(
+            f"{url} is being written by another upload, or one was killed less than "
+            f"{STALE:.0f} seconds ago: run it again in a minute.",
+            status=409,
+        )
+    if found.is_directory:
+        raise errors.ConflictError(
+            f"{url} is a directory: end it with / to put the file inside.", status=409
         )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.errors import OptionError
+from adls_magic.core.transfer.lease import PATIENCE
 from adls_magic.core.transfer.plan import check_chunk_size
 from adls_magic.core.transfer.source import Source
 
@@ -19,22 +20,25 @@ class UploadOptions:
     """How to upload.
 
     Attributes:
-        if_exists: what to do with an existing file.
+        if_exists: what to do with an existing file. "append" adds to its end, and is for streams;
+            content type and metadata are then those of a file that was missing.
         workers: appends in flight at most; None chooses.
         chunk_size: bytes per append; None follows from the size.
         content_type: stored with the files; None guesses from the target's name.
         metadata: stored with the files.
         md5: compute and store each file's MD5.
         in_place: write at the target itself instead of a staged name.
+        patience: seconds to wait while somebody else appends to the file.
     """
 
-    if_exists: Literal["refuse", "overwrite", "skip"] = "refuse"
+    if_exists: Literal["refuse", "overwrite", "skip", "append"] = "refuse"
     workers: int | None = None
     chunk_size: int | None = None
     content_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     md5: bool = False
     in_place: bool = False
+    patience: float = PATIENCE
 
     def check(self) -> None:
         """Refuse what cannot be right.
@@ -42,8 +46,10 @@ class UploadOptions:
         Raises:
             OptionError: names the option.
         """
-        if self.if_exists not in ("refuse", "overwrite", "skip"):
-            raise OptionError("if_exists must be refuse, overwrite or skip.")
+        if self.if_exists not in ("refuse", "overwrite", "skip", "append"):
+            raise OptionError("if_exists must be refuse, overwrite, skip or append.")
+        if self.if_exists == "append" and (self.in_place or self.md5):
+            raise OptionError("Neither --in-place nor --md5 goes with appending to a file.")
         for name, value in (("workers", self.workers), ("chunk_size", self.chunk_size)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise OptionError(f"{name} must be a whole number, not {type(value).__name__}.")
@@ -74,6 +80,7 @@ class UploadResult:
     retries: int = 0
     resumed_from: int = 0  # bytes that were there from an earlier run
     skipped: bool = False
+    appended_at: int | None = None  # length of the file before, when `size` bytes were added
 
 
 @dataclass(frozen=True, slots=True)

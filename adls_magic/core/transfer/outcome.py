@@ -15,6 +15,7 @@ class Outcome:
     md5: str | None = None  # base64
     error: BaseException | None = None
     skipped: bool = False
+    appended_at: int | None = None  # length of the file before, when bytes were added to it
     resumed_from: int = 0  # bytes that were there from an earlier run
     staged: int = 0  # bytes that a rerun need not send again, after a failure
     began: float = field(default_factory=time.monotonic)  # seconds, monotonic

@@ -17,14 +17,17 @@ from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.service.transport import Stopped
 from adls_magic.core.text import format_size
+from adls_magic.core.transfer.appending import AppendingTarget
 from adls_magic.core.transfer.concurrency import MOST, Concurrency
 from adls_magic.core.transfer.content_type import guess_type
 from adls_magic.core.transfer.existing import Wish
+from adls_magic.core.transfer.in_place import InPlaceTarget
 from adls_magic.core.transfer.job import UploadOptions, UploadResult
 from adls_magic.core.transfer.outcome import Outcome
 from adls_magic.core.transfer.plan import DEFAULT_CHUNK
 from adls_magic.core.transfer.pool import Pool, Transfer
 from adls_magic.core.transfer.progress import Counter, open_progress
+from adls_magic.core.transfer.staged import StagedTarget
 from adls_magic.core.transfer.target import Target
 
 _STOP_PATIENCE = 0.3  # seconds that threads get to come back after Stop
@@ -96,11 +99,13 @@ class Run:
         options = self.options
         wish = Wish(
             if_exists=options.if_exists,
-            in_place=options.in_place,
             content_type=options.content_type or guess_type(remote.name),
             metadata=options.metadata,
         )
-        return Target(self.client, remote, wish)
+        if options.if_exists == "append":
+            return AppendingTarget(self.client, remote, wish, patience=options.patience)
+        way = InPlaceTarget if options.in_place else StagedTarget
+        return way(self.client, remote, wish)
 
     def adopt(self, transfer: Transfer) -> None:
         """Take note of a transfer, so that a stop cleans up after it."""
@@ -181,6 +186,7 @@ class Run:
             retries=self.client.traffic.retries,
             resumed_from=outcome.resumed_from,
             skipped=outcome.skipped,
+            appended_at=outcome.appended_at,
         )
 
     def _clean_up(self) -> None:

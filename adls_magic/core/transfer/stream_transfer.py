@@ -11,7 +11,7 @@ from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.plan import Piece
 from adls_magic.core.transfer.supply import StreamSupply
 from adls_magic.core.transfer.target import Target
-from adls_magic.core.transfer.transfer import Count, Transfer
+from adls_magic.core.transfer.transfer import Count, State, Transfer
 
 # Appends leave no trace at the service until they are flushed: a staged file that takes them for
 # days must not look as if nobody had touched it.
@@ -41,10 +41,25 @@ class StreamTransfer(Transfer):
         self._supply = self.supply
         self._digest = digest
         self._touched = time.monotonic()
+        self._opens_now = False
 
     def end(self) -> None:
         """Tell that the producer has put its last piece. The caller holds the pool's lock."""
         self.supply.is_ended = True
+
+    def open_now(self) -> None:
+        """Open the target before anything is there to send. The caller holds the pool's lock."""
+        self._opens_now = True
+
+    @property
+    def is_open(self) -> bool:
+        """True when the target has been opened, and while it takes pieces."""
+        return self._state is State.SENDING
+
+    @property
+    def start(self) -> int:
+        """Length of the file that is added to, once it is open; else 0."""
+        return self._target.start or 0
 
     def skip(self, skipped: SkippedError) -> None:
         """Take note that the target is left alone."""
@@ -56,7 +71,7 @@ class StreamTransfer(Transfer):
         return self.outcome.error is not None
 
     def _can_open(self) -> bool:
-        return self.supply.is_ended or self.supply.waiting > 1
+        return self._opens_now or self.supply.is_ended or self.supply.waiting > 1
 
     def _open(self) -> None:
         if self.supply.is_single:

@@ -1,18 +1,14 @@
-"""How a file appears at its target: in one step, or not at all.
+"""What every way to bring a file to its target has in common.
 
-- **direct**: a file of one piece that does not exist yet: create with `If-None-Match: *`, then an
-  append that flushes. Between the two, the empty file carries a content type that marks it as
-  unfinished; the flush replaces it.
-- **staged**: everything else goes to a hidden sibling and is renamed over the target at the end.
-- **in place**: at the target itself, for accounts and rights that do not allow a rename. A new
-  file carries the mark as well until its flush.
+A target takes the bytes of one file, whole or in pieces, and lets them appear in one step or not
+at all. The ways, each in a module of its own: `direct` for a new file of one piece, `staged` and
+`in_place` for everything else, `appending` for what is added to a file.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -20,12 +16,9 @@ from adls_magic.core.service.client import Client
 from adls_magic.core.service.response import PathProperties
 from adls_magic.core.service.transport import Body
 from adls_magic.core.transfer.existing import MARK, Wish, is_stale, judge
-from adls_magic.core.transfer.partials import staged_name
 from adls_magic.core.transfer.plan import UploadPlan
 
 Digest = Callable[[], str | None]  # base64 MD5 of the source, None when it is not wanted
-
-_TAKE_OVERS = 10  # tries to flush before a run that lives does so once more
 
 
 class Target:
@@ -47,6 +40,7 @@ class Target:
         self._written = remote  # where the bytes go
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
+        self.start: int | None = None  # length of the file that bytes are added to
         self._unanswered = False  # a create that must not find anything has no answer yet
         self._is_inherited = False  # an earlier run was at this very file, or at its name
         self._is_wrong = False  # what was flushed is not what was sent, though all was answered
@@ -82,100 +76,16 @@ class Target:
         if found is not None and found.content_type != self._mark:
             judge(found, self._wish, self._client.url(self.remote))
 
-    # ------------------------------------------------------------------- direct
-
-    def put_whole(self, body: Body | None, content_md5: Digest) -> str | None:
-        """Write a file of one piece (None: empty) that is not there yet; return its etag.
-
-        Returns None when something is there after all and `look` found nothing against
-        replacing it: then it must go the staged way.
+    def put_whole(self, body: Body | None, content_md5: Digest) -> str:
+        """Write a file of one piece (None: empty) and let it appear; return its etag.
 
         Raises:
             PathExistsError, ConflictError, SkippedError: as `look`.
         """
-        content_type = self._wish.content_type if body is None else self._mark
-        if not self._create_new(content_type):
-            self.look()
-            # A stale stub that `look` removed leaves the name free.
-            self._is_inherited = True
-            if self._existing is not None or not self._create_new(content_type):
-                return None
-        self._is_ours = True
-        try:
-            self._etag = self._fill(body, content_md5)
-        except errors.PathNotFoundError as error:
-            raise errors.ConflictError(
-                f"{self._client.url(self.remote)} was removed by somebody else while it was "
-                "written: run it again.",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-            ) from None
-        self._is_ours = False
-        return self._etag
-
-    def _create_new(self, content_type: str) -> bool:
-        """Create the target, or take what this very upload left before its append was cut off."""
-        self._unanswered = content_type == self._mark
-        try:
-            self._etag = self._client.create(
-                self.remote,
-                if_none_match="*",
-                content_type=content_type,
-                metadata=self._wish.metadata,
-            )
-            self._unanswered = False
-        except (errors.PathExistsError, errors.ConflictError) as error:
-            self._unanswered = False
-            stub = self._client.find(self.remote)
-            if stub is None and isinstance(error, errors.ConflictError):
-                raise
-            if stub is None or stub.size > 0 or stub.content_type != self._mark:
-                return False
-            self._etag = stub.etag
-            self._is_inherited = True
-        return True
-
-    def _fill(self, body: Body | None, digest: Digest) -> str:
-        """Put the only piece into the file just created and flush it; return its etag."""
-        content_md5 = digest()
-        if body is None and content_md5 is None:
-            return self._etag
-        # A straggler of a run that was here before could flush as well, and an append cannot be
-        # conditional: then the flush must be.
-        if body is not None and content_md5 is None and not self._is_inherited:
-            content_type = self._wish.content_type
-            flushed = self._client.append(
-                self._written,
-                0,
-                body,
-                flush=True,
-                close=not self.is_staged,
-                content_type=content_type,
-            )
-            return flushed or self._client.properties(self._written).etag
-        if body is not None:
-            self._client.append(self._written, 0, body)
-        size = body.length if body is not None else 0
-        self._etag = self._flush(size, content_md5)
-        self.verify(size, content_md5)
-        return self._etag
-
-    def _flush(self, size: int, content_md5: str | None) -> str:
-        """Flush for good. Events of a finished file are only for a file at its own name."""
-        return self._client.flush(
-            self._written,
-            size,
-            close=not self.is_staged,
-            if_match=self._etag or None,
-            content_type=self._wish.content_type,
-            content_md5=content_md5,
-        )
-
-    # -------------------------------------------------------- staged or in place
+        raise NotImplementedError
 
     def open(self, plan: UploadPlan | None = None) -> int:
-        """Create the file that takes the pieces, or go on with one that an earlier run has left.
+        """Get ready for pieces.
 
         Args:
             plan: the grid of a source that is the same in every run; None starts anew always.
@@ -183,82 +93,7 @@ class Target:
         Returns:
             The number of bytes that an earlier run has left there, from which to go on.
         """
-        if self._wish.in_place:
-            self._open_in_place()
-            return 0
-        self._written = self._staged()
-        start = 0
-        self._unanswered = True
-        try:
-            # On condition also where nothing can be gone on with: a try that was given up and
-            # lands late must not empty the file again.
-            self._etag = self._create(self._written, if_none_match="*")
-        except errors.PathExistsError:
-            self._unanswered = False
-            start = self._take_over(plan)
-        self._unanswered = False
-        # Only from here on: a failure before must not remove what an earlier run has left.
-        self._is_ours = True
-        return start
-
-    def _open_in_place(self) -> None:
-        existing = self._existing
-        if existing is not None and existing.content_type != self._mark:
-            self._etag = self._create(self.remote, if_match=existing.etag)
-            return
-        # Marked, so that after a kill a rerun knows it for its own and not for somebody's file.
-        self._unanswered = True
-        self._etag = self._create(
-            self.remote,
-            if_none_match="*" if existing is None else None,
-            if_match=existing.etag if existing else None,
-            content_type=self._mark,
-        )
-        self._unanswered = False
-        self._is_ours = True
-
-    def _create(
-        self,
-        remote: RemotePath,
-        *,
-        if_none_match: str | None = None,
-        if_match: str | None = None,
-        content_type: str | None = None,
-    ) -> str:
-        wish = self._wish
-        return self._client.create(
-            remote,
-            if_none_match=if_none_match,
-            if_match=if_match,
-            content_type=content_type or wish.content_type,
-            metadata=wish.metadata,
-        )
-
-    def _take_over(self, plan: UploadPlan | None) -> int:
-        """Go on with a staged file of the same source; return how far it is.
-
-        The flush without retaining throws away what the earlier run still has waiting, and the
-        new etag makes that run stop at its next flush, should it be alive.
-        """
-        for chance in reversed(range(_TAKE_OVERS)):
-            found = self._client.find(self._written)
-            if found is None:  # that run has just come to its end
-                self.look()
-            elif plan is not None and plan.index_at(found.size) is not None:
-                try:
-                    self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
-                except (errors.ConflictError, errors.PathNotFoundError):
-                    if chance:  # that run lives, and has flushed meanwhile
-                        continue
-                    raise
-                return found.size
-            break
-        self._etag = self._create(self._written)
-        return 0
-
-    def _staged(self) -> RemotePath:
-        name = staged_name(self.remote.name, self._fingerprint)
-        return replace(self.remote.parent.child(name), is_directory=False)
+        raise NotImplementedError
 
     def append(self, position: int, body: Body) -> None:
         """Send one piece; safe to call from several threads at once, in any order."""
@@ -296,18 +131,6 @@ class Target:
         self._etag = self._client.flush(self._written, found.size, if_match=found.etag)
         return found.size
 
-    def _taken_over(self, error: errors.AdlsError) -> errors.AdlsError:
-        """Tell of another run of the same upload, if that is what `error` means."""
-        if error.status not in (404, 412) or not self.is_staged:
-            return error
-        return errors.ConflictError(
-            f"The upload to {self._client.url(self.remote)} was taken over by another run of it, "
-            "so this one has stopped; the target is old or new, and whole.",
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
-        )
-
     def flush(self, size: int, content_md5: str | None) -> str:
         """Flush all `size` bytes for good and return the etag, which a rename keeps.
 
@@ -319,6 +142,21 @@ class Target:
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             raise self._taken_over(error) from None
         return self._etag
+
+    def _flush(self, size: int, content_md5: str | None) -> str:
+        """Flush for good. Events of a finished file are only for a file at its own name."""
+        return self._client.flush(
+            self._written,
+            size,
+            close=not self.is_staged,
+            if_match=self._etag or None,
+            content_type=self._wish.content_type,
+            content_md5=content_md5,
+        )
+
+    def _taken_over(self, error: errors.AdlsError) -> errors.AdlsError:
+        """Return what to raise for a refusal between the opening and the last flush."""
+        return error
 
     def verify(self, size: int, content_md5: str | None) -> None:
         """Ask for length and MD5 of what was flushed; it may be at the target already.
@@ -355,76 +193,23 @@ class Target:
             PathExistsError: the target came into being meanwhile.
             PermissionDeniedError: the credential may not rename.
         """
-        if self.is_staged:
-            self._rename()
         self._is_ours = False
 
-    def replace_whole(self, body: Body | None, content_md5: Digest) -> str:
-        """Replace an existing file by one of a single piece (None: empty); return its etag."""
-        self.open()
-        try:
-            self._etag = self._fill(body, content_md5)
-        except (errors.ConflictError, errors.PathNotFoundError) as error:
-            raise self._taken_over(error) from None
-        try:
-            self.appear()
-        except errors.ConflictError as error:
-            # A try of the append that was given up may have landed late: it has flushed the same
-            # bytes once more.
-            found = self._client.find(self._written)
-            size = body.length if body is not None else 0
-            if error.code != "SourceConditionNotMet" or found is None or found.size != size:
-                raise
-            self._etag = found.etag
-            self.appear()
-        return self._etag
-
-    def _rename(self) -> None:
-        existing = self._existing
-        try:
-            self._client.rename(
-                self._written,
-                self.remote,
-                if_none_match="*" if existing is None else None,
-                if_match=existing.etag if existing else None,
-                source_etag=self._etag,
-            )
-        except errors.PathExistsError as error:
-            raise self._came_meanwhile(error) from None
-        except (errors.ConflictError, errors.PathNotFoundError) as error:
-            if error.code in ("SourceConditionNotMet", "SourcePathNotFound"):
-                raise self._taken_over(error) from None
-            raise
-        except errors.PermissionDeniedError as error:
-            if error.status != 403 or error.code == "AuthenticationFailed":
-                raise  # the credential itself has become invalid
-            label = " ".join(part for part in ("403", error.code) if part)
-            label += f", request {error.request_id}" if error.request_id else ""
-            raise errors.PermissionDeniedError(
-                f"The credential may write {self._client.url(self.remote)} but not rename, which "
-                "making it appear in one step needs: get one with the right to move (m), or add "
-                f"--in-place. [{label}]",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-            ) from None
-
-    def _came_meanwhile(self, error: errors.PathExistsError) -> errors.AdlsError:
-        """Tell what has come to the target since `look` found nothing there.
-
-        Raises:
-            ConflictError, PathExistsError: as `judge`.
-        """
-        url = self._client.url(self.remote)
-        found = self._client.find(self.remote)
-        if found is None or self._wish.if_exists == "skip":
-            return error
-        judge(found, self._wish, url)
-        return errors.ConflictError(
-            f"{url} came into being while it was uploaded: run it again to replace it.",
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
+    def _create(
+        self,
+        remote: RemotePath,
+        *,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
+        wish = self._wish
+        return self._client.create(
+            remote,
+            if_none_match=if_none_match,
+            if_match=if_match,
+            content_type=content_type or wish.content_type,
+            metadata=wish.metadata,
         )
 
     @property

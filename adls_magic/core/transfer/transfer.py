@@ -213,10 +213,7 @@ class Transfer:
             )
         else:
             self._check_source()
-        etag = target.put_whole(body, self._md5)
-        if etag is None:
-            etag = target.replace_whole(body, self._md5)
-        self._note(etag, self._md5())
+        self._note(target.put_whole(body, self._md5), self._md5())
         self.outcome.ended = time.monotonic()
 
     def _flush(self) -> None:
@@ -238,6 +235,7 @@ class Transfer:
     def _note(self, etag: str, md5: str | None) -> None:
         assert self._supply is not None  # noqa: S101
         self.outcome.size, self.outcome.etag, self.outcome.md5 = self._supply.size, etag, md5
+        self.outcome.appended_at = self._target.start
 
     def _abandon(self) -> None:
         # A line that was found dead for a minute and a half is not asked once more; the run

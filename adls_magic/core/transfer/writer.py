@@ -7,9 +7,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.job import UploadResult
 from adls_magic.core.transfer.plan import stream_chunk
@@ -17,7 +18,7 @@ from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.stream_transfer import TOUCH_SECONDS, StreamTransfer
 
 
-class Writer:
+class Writer(CommittedOnExit):
     """A binary file-like of unknown length, sent while it is written.
 
     Writing blocks while enough pieces are on their way, so memory stays at the pieces in flight
@@ -25,6 +26,7 @@ class Writer:
     only; an exception discards. Use it from one thread.
 
     Attributes:
+        name: the path in the lake.
         result: the UploadResult after the commit, None before.
         skipped: the target exists and is left alone; what is written goes nowhere.
 
@@ -35,6 +37,7 @@ class Writer:
     def __init__(self, run: Run, remote: RemotePath) -> None:
         self._run = run
         self._remote = remote
+        self.name = remote.path
         self._digest = hashlib.md5(usedforsecurity=False) if run.options.md5 else None
         self._position = 0  # bytes handed over
         self._piece = bytearray(self._chunk())
@@ -82,6 +85,27 @@ class Writer:
     def flush(self) -> None:
         """Do nothing: what is written appears when the file is closed."""
 
+    def last_byte(self) -> bytes | None:
+        """Return the last byte of the file that this adds to, None when there is none.
+
+        From here on nobody else can append, so what follows can rely on it.
+
+        Raises:
+            ConflictError: somebody else holds the file.
+        """
+        if self._run.options.if_exists != "append" or self.closed:
+            return None
+        transfer = self._transfer
+        with self._run.pool.lock:
+            transfer.open_now()
+            self._run.pool.wake(transfer)
+        self._run.wait(lambda: transfer.is_open or transfer.has_failed)
+        self._check()
+        start = transfer.start
+        if start == 0:
+            return None
+        return self._run.client.read(self._remote, start=start - 1, end=start)
+
     def write(self, data: Any) -> int:
         """Take bytes; send a piece whenever one is full. Return the number of bytes taken.
 
@@ -121,12 +145,16 @@ class Writer:
                 < max(2, self._run.concurrency.limit)
             )
         )
+        self._check()
+        self._put_piece()
+        self._piece = self._transfer.supply.buffer(self._chunk())
+
+    def _check(self) -> None:
+        """Raise the failure of what was sent, if there is one."""
         self._failure = self._run.failure()
         if self._failure is not None:
             self.abort()
             raise self._failure from None
-        self._put_piece()
-        self._piece = self._transfer.supply.buffer(self._chunk())
 
     def _put_piece(self) -> None:
         with self._run.pool.lock:
@@ -168,17 +196,3 @@ class Writer:
             return
         self.closed = True
         self._run.end(cut=True)
-
-    def __del__(self) -> None:
-        # Dropped without a close: discarded, as a file that nobody wanted to keep.
-        if not getattr(self, "closed", True):
-            self.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -1,0 +1,113 @@
+"""The calls that read a file, and what gathers a body that comes in several tries."""
+
+from __future__ import annotations
+
+import http.client
+
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.answer import Response
+from adls_magic.core.service.calls import Calls, given
+from adls_magic.core.service.response import parse_size
+
+
+class Received:
+    """The bytes of one range, gathered over the tries of its request.
+
+    What a broken try has brought is kept: the next asks for the rest, of the same version.
+
+    Args:
+        view: filled from its start; its length is that of the range.
+        start: the range's first byte in the file.
+        if_match: etag of the only version that will do; None for the one that answers first.
+    """
+
+    def __init__(self, view: memoryview, start: int, if_match: str | None) -> None:
+        self._view = view
+        self._start = start
+        self._etag = if_match
+        self.filled = 0  # bytes
+
+    def headers(self) -> dict[str, str]:
+        """Return what the next try must ask for."""
+        last = self._start + len(self._view) - 1
+        wanted = {"x-ms-range": f"bytes={self._start + self.filled}-{last}"}
+        return wanted if self._etag is None else {**wanted, "If-Match": self._etag}
+
+    def take(self, response: Response) -> bytes:
+        """Read an answer's body; return it when it is not the file's.
+
+        Raises:
+            IncompleteRead: it ended early; what came is kept.
+        """
+        if response.status not in (200, 206):
+            return response.read()
+        self._etag = self._etag or response.headers.get("ETag")
+        if response.status == 200:  # a server that ignores ranges sends everything
+            end = self._start + len(self._view)
+            part = response.read()[self._start + self.filled : end]
+            self._view[self.filled : self.filled + len(part)] = part
+            self.filled += len(part)
+            return b""
+        told = response.headers.get("Content-Length")
+        end = len(self._view) if told is None else self.filled + parse_size(told)
+        if end > len(self._view):
+            raise ValueError("the answer is longer than what was asked for")
+        while self.filled < end:
+            count = response.readinto(self._view[self.filled : end])
+            if not count and told is not None:
+                raise http.client.IncompleteRead(b"", end - self.filled)
+            if not count:
+                break
+            self.filled += count
+        return b""
+
+
+class ReadCalls(Calls):
+    """Reading files.
+
+    https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/read
+    """
+
+    def read(
+        self,
+        remote: RemotePath,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        if_match: str | None = None,
+    ) -> bytes:
+        """Return the bytes from `start` up to, but without, `end` (None: to the file's end).
+
+        Raises:
+            ConflictError: the file's etag is no longer `if_match`.
+        """
+        if end is not None and end <= start:
+            return b""
+        whole = start == 0 and end is None
+        last = "" if end is None else str(end - 1)
+        headers = given(
+            {"If-Match": if_match, "x-ms-range": None if whole else f"bytes={start}-{last}"}
+        )
+        answer, _ = self.call("GET", remote, "", headers)
+        if answer.status == 416:
+            return b""
+        self.check(answer, (200, 206), "read", remote)
+        # A server that ignores ranges sends everything.
+        return answer.body if answer.status == 206 else answer.body[start:end]
+
+    def read_into(
+        self, remote: RemotePath, view: memoryview, *, start: int, if_match: str | None = None
+    ) -> int:
+        """Fill `view` (at least one byte) from position `start`; return how many bytes there were.
+
+        Fewer than asked for only at the file's end. A connection that breaks meanwhile is taken
+        up again at the byte where it broke.
+
+        Raises:
+            ConflictError: the file's etag is not, or no longer, `if_match`.
+        """
+        received = Received(view, start, if_match)
+        answer, _ = self.call("GET", remote, "", into=received)
+        if answer.status != 416:
+            self.check(answer, (200, 206), "read", remote)
+        return received.filled

@@ -1,0 +1,34 @@
+"""The `with` half of every file that is written: committed on a clean exit, else discarded."""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class CommittedOnExit:
+    """A file that appears when its block ends well, and not when it ends in an exception.
+
+    Dropped without a close it is discarded, as a file that nobody wanted to keep.
+    """
+
+    def close(self) -> None:
+        """Let the file appear."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Discard what was written."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __del__(self) -> None:
+        # `closed` is missing where the constructor has failed.
+        if not getattr(self, "closed", True):
+            self.abort()

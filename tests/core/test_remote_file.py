@@ -1,0 +1,270 @@
+"""Reading a file of the lake: positions, few requests, one version, broken lines."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+
+import pytest
+
+from adls_magic.core import errors
+from adls_magic.core.account import Account
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.service.client import Client
+from adls_magic.core.transfer import remote_file
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
+from adls_magic.core.transfer.remote_file import BUFFER, RemoteFile
+from adls_magic.lake import LocalLake
+
+from .conftest import account_at
+from .servers import Between, ConnectProxy, Drop, Received, Reset, answer, error
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def file(place: RemotePath) -> RemotePath:
+    return place.child("file.bin")
+
+
+def put(client: Client, remote: RemotePath, data: bytes) -> None:
+    client.create(remote)
+    if data:
+        body = PieceBody(MemoryReader(data), 0, len(data), lambda count: None)
+        client.append(remote, 0, body, flush=True)
+
+
+def opened(lake: LocalLake, remote: RemotePath) -> io.BufferedReader:
+    return io.BufferedReader(RemoteFile(lake.account, remote), BUFFER)
+
+
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_file, "_FIRST_WINDOW", 1000)
+    monkeypatch.setattr(remote_file, "_LARGEST_WINDOW", 3000)
+    monkeypatch.setattr(remote_file, "_BLOCK", 5000)
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 20_011])
+@pytest.mark.parametrize("seed", range(3))
+def test_it_reads_as_a_local_file_does(lake, client, file, size, seed, monkeypatch):
+    small_windows(monkeypatch)
+    data, chance = os.urandom(size), random.Random(seed)
+    put(client, file, data)
+    local = io.BytesIO(data)
+    with io.BufferedReader(RemoteFile(lake.account, file), 64) as remote:
+        for _ in range(300):
+            do = chance.choice(["read", "read", "into", "seek", "from the end", "line", "all"])
+            length = chance.choice([0, 1, 10, 63, 64, 65, 700, 1000, 1001, 5000])
+            if do == "read":
+                assert remote.read(length) == local.read(length)
+            elif do == "into":
+                mine, its = bytearray(length), bytearray(length)
+                assert remote.readinto(mine) == local.readinto(its) and mine == its
+            elif do == "seek":
+                assert remote.seek(length * 3) == local.seek(length * 3)
+            elif do == "from the end":
+                back = -min(length, size)
+                assert remote.seek(back, os.SEEK_END) == local.seek(back, os.SEEK_END)
+            elif do == "line":
+                assert remote.readline() == local.readline()
+            elif chance.random() < 0.1:
+                assert remote.read() == local.read()
+            assert remote.tell() == local.tell()
+    assert remote.closed
+
+
+def test_positions_that_there_are_not(lake, client, file):
+    put(client, file, b"abc")
+    with RemoteFile(lake.account, file) as raw:
+        assert (raw.readable(), raw.seekable(), raw.writable()) == (True, True, False)
+        assert raw.seek(10) == 10 and raw.read(5) == b"" and raw.readall() == b""
+        for offset, whence in ((-1, os.SEEK_SET), (-11, os.SEEK_CUR), (-4, os.SEEK_END), (0, 9)):
+            with pytest.raises(ValueError, match="no such position"):
+                raw.seek(offset, whence)
+        assert raw.tell() == 10
+    for call in (raw.tell, raw.readall, lambda: raw.seek(0), lambda: raw.read(1)):
+        with pytest.raises(ValueError, match="closed file"):
+            call()
+    raw.close()
+
+
+def test_a_missing_file_and_a_directory(lake, client, place, file):
+    with pytest.raises(FileNotFoundError, match="nothing at"):
+        RemoteFile(lake.account, file)
+    client.create(place, directory=True)
+    with pytest.raises(errors.PathError, match="is a directory"):
+        RemoteFile(lake.account, place)
+
+
+def requests(raw: RemoteFile) -> int:
+    return raw._client.traffic.requests
+
+
+def test_few_requests(lake, client, file):
+    data = os.urandom(9 * MIB + 5)
+    put(client, file, data)
+    with RemoteFile(lake.account, file) as raw, io.BufferedReader(raw, BUFFER) as remote:
+        assert requests(raw) == 1
+        remote.seek(-8, os.SEEK_END)
+        assert remote.read() == data[-8:]
+        remote.seek(-MIB, os.SEEK_END)
+        assert remote.read(1000) == data[-MIB : -MIB + 1000]
+        assert requests(raw) == 2  # the end comes as a whole
+        remote.seek(0)
+        for start in range(0, len(data), 1000):
+            assert remote.read(1000) == data[start : start + 1000]
+        assert requests(raw) <= 5  # windows grow: 2, 4 MiB, and the end is there
+        remote.seek(MIB)
+        before = requests(raw)
+        assert remote.read(4 * MIB) == data[MIB : 5 * MIB]
+        assert requests(raw) - before <= 2
+    with RemoteFile(lake.account, file) as raw:
+        assert raw.readall() == data and requests(raw) == 2
+
+
+def test_a_small_file_is_read_at_once(lake, client, file):
+    put(client, file, b"line\n" * 1000)
+    with RemoteFile(lake.account, file) as raw, io.TextIOWrapper(io.BufferedReader(raw)) as text:
+        assert sum(1 for line in text) == 1000
+        text.seek(0)
+        assert len(text.read()) == 5000
+        assert requests(raw) == 2
+
+
+def test_memory_does_not_grow_with_the_file(lake, client, file, monkeypatch):
+    small_windows(monkeypatch)
+    put(client, file, bytes(50_000))
+    with RemoteFile(lake.account, file) as raw:
+        while raw.read(100):
+            assert sum(len(window.data) for window in raw._windows) <= 9000
+
+
+def test_a_file_that_changes(lake, client, file, monkeypatch):
+    small_windows(monkeypatch)
+    put(client, file, b"a" * 10_000)
+    with RemoteFile(lake.account, file) as remote:
+        assert remote.read(100) == b"a" * 100
+        put(client, file, b"b" * 10_000)
+        remote.seek(5000)
+        with pytest.raises(errors.ConflictError, match="changed while it was read"):
+            remote.read(100)
+        client.delete(file)
+        with pytest.raises(FileNotFoundError, match="was removed while it was read"):
+            remote.read(100)
+
+
+class Breaking:
+    """Breaks the line after so many bytes of every answer with a range."""
+
+    def __init__(self, data: bytes, after: int, breaks: int) -> None:
+        self.data, self.after, self.breaks = data, after, breaks
+        self.ranges: list[str] = []
+
+    def __call__(self, got: Received) -> bytes:
+        size = str(len(self.data))
+        if got.method == "HEAD":
+            return answer(200, {"ETag": '"0x1"', "Content-Length": size})
+        assert got.header("If-Match") == '"0x1"'
+        asked = str(got.header("x-ms-range"))
+        self.ranges.append(asked)
+        first, last = map(int, asked.removeprefix("bytes=").split("-"))
+        part = self.data[first : last + 1]
+        if self.breaks:
+            self.breaks -= 1
+            whole = len(part)
+            # Closed after the bytes that are there, though more were announced.
+            head = {"Connection": "close", "ETag": '"0x1"', "Content-Length": str(whole)}
+            return answer(206, head, part[: self.after])
+        return answer(206, {"ETag": '"0x1"'}, part)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3000])
+def test_a_line_that_breaks_is_taken_up_at_the_byte(after, serve, quick):
+    data = os.urandom(10_000)
+    service = Breaking(data, after, breaks=2)
+    server = serve(service)
+    with RemoteFile(account_at(server.port), RemotePath("lake", "x")) as raw:
+        assert raw.readall() == data
+    assert service.ranges == [f"bytes={start}-9999" for start in (0, after, 2 * after)]
+
+
+def test_a_line_that_stays_broken(serve, quick):
+    service = Breaking(bytes(10_000), 10, breaks=1000)
+    with RemoteFile(account_at(serve(service).port), RemotePath("lake", "x")) as raw:
+        with pytest.raises(errors.ConnectionFailedError, match="connection broke"):
+            raw.readall()
+        service.breaks = 0
+        assert raw.readall() == bytes(10_000)  # the position has not moved
+
+
+@pytest.mark.parametrize("kind", [Drop, Reset])
+def test_a_line_that_breaks_before_the_answer(kind, serve, quick):
+    data = os.urandom(5000)
+    service = Breaking(data, 0, 0)
+    broken = []
+
+    def answering(got: Received) -> bytes:
+        if got.method == "GET" and not broken:
+            broken.append(got)
+            raise kind
+        return service(got)
+
+    with RemoteFile(account_at(serve(answering).port), RemotePath("lake", "x")) as raw:
+        assert raw.readall() == data
+
+
+def test_a_server_that_knows_no_ranges(serve):
+    data = os.urandom(9 * MIB)
+
+    def answering(got: Received) -> bytes:
+        if got.method == "HEAD":
+            return answer(200, {"ETag": '"0x1"', "Content-Length": str(len(data))})
+        return answer(200, {"ETag": '"0x1"'}, data)
+
+    with RemoteFile(account_at(serve(answering).port), RemotePath("lake", "x")) as raw:
+        raw.seek(3 * MIB)
+        assert raw.read(1000) == data[3 * MIB : 3 * MIB + 1000]
+        assert raw.readall() == data[3 * MIB + 1000 :]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (answer(206, {"ETag": '"0x1"'}, b"short"), errors.IntegrityError),
+        (answer(206, {"ETag": '"0x1"'}, bytes(20_000)), errors.ConnectionFailedError),
+        (error(416, "InvalidRange"), errors.IntegrityError),
+        (error(403, "AuthenticationFailed"), errors.PermissionDeniedError),
+    ],
+)
+def test_answers_that_cannot_be_right(reply, kind, serve, quick):
+    def answering(got: Received) -> bytes:
+        if got.method == "HEAD":
+            return answer(200, {"ETag": '"0x1"', "Content-Length": "10000"})
+        return reply
+
+    raw = RemoteFile(account_at(serve(answering).port), RemotePath("lake", "x"))
+    with raw, pytest.raises(kind):
+        raw.read(10)
+
+
+def test_through_a_proxy(serve, quick, monkeypatch):
+    data = os.urandom(10_000)
+    service = Breaking(data, 3000, breaks=1)
+    with ConnectProxy(serve(service).port) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        account = Account("somehost", "http://somehost.example/somehost", auth="anonymous")
+        with RemoteFile(account, RemotePath("lake", "x")) as raw:
+            assert raw.readall() == data
+    assert service.ranges == ["bytes=0-9999", "bytes=3000-9999"]
+    assert proxy.lines
+
+
+def test_between_is_what_it_reads_through(between: Between, client, file):
+    """One HEAD and one GET of a small file, as they go over the line."""
+    put(client, file, b"abc")
+    with RemoteFile(account_at(between.port), file) as raw:
+        assert raw.readall() == b"abc"
+    assert [got.method for got in between.seen] == ["HEAD", "GET"]
+    assert between.seen[1].header("x-ms-range") == "bytes=0-2"
