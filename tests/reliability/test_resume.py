@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from resuming import (
+from core.servers import Fault, Forwarded, error
+
+from adls_magic.core import errors
+from adls_magic.core.text import format_size, parse_size
+from adls_magic.core.transfer import landing
+from adls_magic.lake import LocalLake
+
+from .resuming import (
     CHECKPOINT,
     CHUNK,
     PATIENCE,
@@ -33,13 +40,6 @@ from resuming import (
     shorten_checkpoints,
     travelled,
 )
-
-from adls_magic.core import errors
-from adls_magic.core.text import format_size, parse_size
-from adls_magic.core.transfer import landing
-from adls_magic.lake import LocalLake
-
-from core.servers import Fault, Forwarded, error  # isort: skip
 
 SIZE = 100 * CHUNK + 7
 LIMIT = SIZE * 6 // 10

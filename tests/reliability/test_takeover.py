@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from resuming import (
+from core.servers import Between, Fault, Forwarded, error
+
+from adls_magic.core import errors
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.transfer import existing, file_transfer, landing, progress
+from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.reader import MemoryReader
+from adls_magic.lake import LocalLake
+
+from .resuming import (
     CHECKPOINT,
     CHUNK,
     PATIENCE,
@@ -29,15 +38,6 @@ from resuming import (
     shorten_checkpoints,
     travelled,
 )
-
-from adls_magic.core import errors
-from adls_magic.core.account.address import RemotePath
-from adls_magic.core.transfer import existing, file_transfer, landing, progress
-from adls_magic.core.transfer.body import PieceBody
-from adls_magic.core.transfer.reader import MemoryReader
-from adls_magic.lake import LocalLake
-
-from core.servers import Between, Fault, Forwarded, error  # isort: skip
 
 SIZE = 100 * CHUNK + 7
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from resuming import CHUNK, Setting, setting
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
 from adls_magic.lake import LocalLake
+
+from .resuming import CHUNK, Setting, setting
 
 ROUNDS = int(os.environ.get("ADLS_ROUNDS", "6"))
 SEED = int(os.environ.get("ADLS_SEED", random.SystemRandom().randrange(10**9)))
