@@ -53,7 +53,7 @@ class Gate(Between):
         self.on_patch: Callable[[], None] = lambda: None
 
     def _judge(self, got: Forwarded) -> Fault | None:
-        kind, _, token = (got.header("x-sent") or "").partition(" ")
+        kind, _, token = (got.header("authorization") or "").partition(" ")
         with self._lock:
             self.tokens.append(token)
             good = kind == "Bearer" and self.accepts(token)
@@ -66,13 +66,12 @@ class Gate(Between):
                 self.on_patch()
         return None
 
-    def _pass_on(self, wire, behind, stream, line: bytes, headers: list) -> bool:
-        method, target, _ = line.decode("ascii").split(" ")
-        plain = {name.decode(): value.decode("latin-1") for name, value in headers}
-        plain["x-sent"] = plain.pop("Authorization", "")
-        SharedKey(NAME, KEY).apply(method, target, plain)
-        again = [(name.encode(), value.encode("latin-1")) for name, value in plain.items()]
-        return super()._pass_on(wire, behind, stream, line, again)
+    def _pass_on(self, wire, behind, stream, line: bytes, got: Forwarded, fault: Fault) -> bool:
+        plain = {name.decode(): value.decode("latin-1") for name, value in got.headers}
+        plain.pop("Authorization", None)
+        SharedKey(NAME, KEY).apply(got.method, got.target, plain)
+        got.headers = [(name.encode(), value.encode("latin-1")) for name, value in plain.items()]
+        return super()._pass_on(wire, behind, stream, line, got, fault)
 
 
 @pytest.fixture
