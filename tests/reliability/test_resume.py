@@ -277,6 +277,7 @@ class Kernel:
         from jupyter_client.manager import start_new_kernel
 
         given = environment(account) | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        del given["PYTHONWARNINGS"]  # the kernel's own are not ours
         self.manager, self.client = start_new_kernel(
             kernel_name="python3", env=given, cwd=str(here.folder)
         )
