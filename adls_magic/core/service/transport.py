@@ -204,7 +204,10 @@ class Transport:
             sock.sendall(head)
             return
         if body.length <= _LARGEST_BODY_IN_HEAD:
-            sock.sendall(b"".join([head, *body.blocks()]))
+            data = bytearray(head)
+            for block in body.blocks():
+                data += block  # before the next is asked for, which may lie in the same memory
+            sock.sendall(data)
             return
         sock.sendall(head)
         if not self._secure and body.send_plain(sock, self._stop.is_set):
