@@ -187,6 +187,8 @@ class Transport:
             # The service may have refused before the body's end: its answer says why.
             cut_short = True
         answer, used_up = read_answer(sock, method, into)
+        if cut_short and answer.status < 400:
+            raise ConnectionError("the request was answered well before it had left")
         if cut_short or used_up:
             self._drop()
         return answer
