@@ -308,7 +308,8 @@ class Transport:
                 verify=self._route.verify,
                 proxies=self._route.proxies,
             )
-            content = response.content if into is None else gather(into, response.raw)
+            with response:  # closed if it was not read to its end, as a sink may do
+                content = response.content if into is None else gather(into, response.raw)
             return Answer(response.status_code, response.headers, content)
         except Stopped:
             if failures:
