@@ -435,7 +435,7 @@ def test_a_lost_flush_and_a_lost_lease(client, target, between, later):
         return Fault(before=True)
 
     between.faults = fault
-    with pytest.raises(errors.ConflictError):
+    with pytest.raises(errors.ConflictError, match="could not be learnt: look at its end"):
         append(account_at(between.port), target, b"-ours!")
     assert client.read(target) == b"oldtheirs"
 
