@@ -108,10 +108,11 @@ class Transport:
             exchange = lambda: self._direct(method, target, headers, body, into)  # noqa: E731
         try:
             return exchange()
-        except AdlsError:
+        except AdlsError as error:
             # Of the body's source: not of the line, however much it is an OSError.
             self._drop()
-            raise
+            # Without the frames below, whose variables hold the request as it is sent.
+            raise error.with_traceback(None) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop()
             if self._stop.is_set():
@@ -119,8 +120,7 @@ class Transport:
             raise TransportError(error) from None
         except BaseException as error:  # noqa: BLE001 - and raised again
             self._drop()
-            # Without the frames below, whose variables hold the request as it is sent.
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None) from None  # as above
 
     def abort(self) -> None:
         """End every exchange under way, at once; the threads in them raise `Stopped`."""
