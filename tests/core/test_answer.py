@@ -75,6 +75,7 @@ HEADERS = st.lists(
             b"x-ms-error-code: PathNotFound",
             b"Retry-After:  3",
             b"Connection: close",
+            b"Connection: Keep-Alive, close",
             b"Connection: Keep-Alive",
             b"Server: a: b",
             b"X-Empty:",
@@ -125,6 +126,31 @@ def test_mangled_answers_end_as_they_do_in_the_library(
 def test_what_follows_an_answer_uses_its_connection_up():
     data = HEAD % (200, b"Content-Length: 2\r\n") + b"okHTTP/1.1 201"
     assert exchanged(data, [], ours("GET"))[:3] == (200, b"ok", True)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nX: 1\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n",
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n",
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n",
+    ],
+)
+def test_bare_line_ends_hide_no_header(head: bytes):
+    data = head + b"4\r\n\r\n\r\n\r\n0\r\n\r\n"
+    assert exchanged(data, [], ours("GET"))[:2] == (200, b"\r\n\r\n")
+
+
+def test_what_a_sink_leaves_unread_uses_the_connection_up():
+    class Some:
+        def headers(self):
+            return {}
+
+        def take(self, response):
+            return bytes(response.readinto(memoryview(bytearray(2))))
+
+    data = HEAD % (206, b"Transfer-Encoding: chunked\r\n") + b"2\r\nok\r\n0\r\n\r\n"
+    assert exchanged(data, [], lambda sock: read_answer(sock, "GET", Some())[1])
 
 
 def test_a_continue_is_not_the_answer():

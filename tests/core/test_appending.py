@@ -3,6 +3,8 @@
 # ruff: noqa: SIM117 - what is expected to fail stands by itself
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import itertools
 import os
@@ -37,7 +39,7 @@ from adls_magic.core.transfer.upload import (
 from adls_magic.lake import LocalLake
 
 from .conftest import account_at
-from .servers import Between, Fault, Forwarded
+from .servers import Between, Fault, Forwarded, error
 
 CHUNK = 1000
 OTHER = "11111111-2222-3333-4444-555555555555"
@@ -132,6 +134,22 @@ def test_what_is_stored_with_the_file_stays(lake, client, target):
     append(lake.account, target, b"new", content_type="text/x-new", metadata={"b": "2"})
     found = client.properties(target)
     assert (found.content_type, found.metadata) == ("text/x-old", {"a": "1"})
+
+
+def test_the_md5_stays_with_a_file_that_nothing_was_added_to(lake, client, target):
+    put(client, target, b"old")
+    md5 = base64.b64encode(hashlib.md5(b"old").digest()).decode()
+    client.flush(target, 3, content_md5=md5)
+    append(lake.account, target, b"")
+    assert client.properties(target).content_md5 == md5
+    with pytest.raises(ZeroDivisionError):
+        with appender(lake.account, target) as writer:
+            writer.write(bytes(9 * CHUNK))
+            writer.last_byte()
+            1 / 0  # noqa: B018
+    assert client.properties(target).content_md5 == md5
+    append(lake.account, target, b"new")
+    assert client.properties(target).content_md5 is None
 
 
 def test_metadata_of_a_missing_file(lake, client, target):
@@ -417,7 +435,7 @@ def test_a_lost_flush_and_a_lost_lease(client, target, between, later):
         return Fault(before=True)
 
     between.faults = fault
-    with pytest.raises(errors.ConflictError):
+    with pytest.raises(errors.ConflictError, match="could not be learnt: look at its end"):
         append(account_at(between.port), target, b"-ours!")
     assert client.read(target) == b"oldtheirs"
 
@@ -428,6 +446,16 @@ def test_no_answer_to_the_last_flush_is_said(client, target, between, quick):
     with pytest.raises(errors.ConnectionFailedError, match="could not be learnt: look at its end"):
         append(account_at(between.port), target, b"-new")
     assert client.read(target) == b"old-new" and is_free(client, target)
+
+
+def test_a_failure_that_may_hide_the_last_flush_is_said(client, target, between, quick):
+    put(client, target, b"old")
+    between.faults = lambda got: (
+        Fault(instead=error(500, "OperationTimedOut")) if "close=true" in got.target else None
+    )
+    with pytest.raises(errors.ServiceError, match="could not be learnt: look at its end"):
+        append(account_at(between.port), target, b"-new")
+    assert client.read(target) == b"old"
 
 
 # ------------------------------------------------------------------ the lease itself

@@ -498,6 +498,18 @@ def test_an_early_refusal_is_heard_while_a_large_body_is_sent():
             client.append(X, 0, piece(bytes(20_000_000)))
 
 
+def test_a_body_that_was_cut_off_has_not_arrived_whatever_is_answered():
+    class Early(RawServer):
+        def _read(self, stream, number):
+            head = read_head(stream)
+            return Received(head[0], (), b"", number, number) if head else None
+
+    raw = answer(202, {"Connection": "close"})
+    with Early(lambda got: raw) as server, Client(account_at(server.port), policy=QUICK) as client:
+        with pytest.raises(errors.ConnectionFailedError, match="broke"):
+            client.append(X, 0, piece(bytes(20_000_000)))
+
+
 @pytest.mark.parametrize(
     "raw",
     [

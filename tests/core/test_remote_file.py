@@ -229,6 +229,10 @@ def test_a_server_that_knows_no_ranges(serve):
         assert raw.readall() == data[3 * MIB + 1000 :]
 
 
+# More than any memory holds.
+ENDLESS = b"HTTP/1.1 %d Fine\r\nConnection: close\r\nContent-Length: 100000000000000\r\n\r\nabc"
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
@@ -236,6 +240,8 @@ def test_a_server_that_knows_no_ranges(serve):
         (answer(206, {"ETag": '"0x1"'}, bytes(20_000)), errors.ConnectionFailedError),
         (error(416, "InvalidRange"), errors.IntegrityError),
         (error(403, "AuthenticationFailed"), errors.PermissionDeniedError),
+        (ENDLESS % 200, errors.ConnectionFailedError),
+        (ENDLESS % 404, errors.ConnectionFailedError),
     ],
 )
 def test_answers_that_cannot_be_right(reply, kind, serve, quick):
@@ -247,6 +253,23 @@ def test_answers_that_cannot_be_right(reply, kind, serve, quick):
     raw = RemoteFile(account_at(serve(answering).port), RemotePath("lake", "x"))
     with raw, pytest.raises(kind):
         raw.read(10)
+
+
+def test_a_server_that_knows_no_ranges_behind_a_proxy(serve, quick, monkeypatch):
+    data = os.urandom(9 * MIB)
+
+    def answering(got: Received) -> bytes:
+        if got.method == "HEAD":
+            return answer(200, {"ETag": '"0x1"', "Content-Length": str(len(data))})
+        return answer(200, {"ETag": '"0x1"'}, data)
+
+    with ConnectProxy(serve(answering).port) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        account = Account("somehost", "http://somehost.example/somehost", auth="anonymous")
+        with RemoteFile(account, RemotePath("lake", "x")) as raw:
+            raw.seek(3 * MIB)
+            assert raw.read(1000) == data[3 * MIB : 3 * MIB + 1000]
+            assert raw.readall() == data[3 * MIB + 1000 :]
 
 
 def test_through_a_proxy(serve, quick, monkeypatch):

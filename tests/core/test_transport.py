@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
 import socket
 import ssl
 import sys
@@ -156,6 +158,42 @@ def test_a_source_that_fails_is_no_broken_line(size: int, serve, tmp_path):
         assert client.traffic.requests == 1
         client.append(X, 0, PieceBody(MemoryReader(b"abc"), 0, 3, lambda count: None))
     assert [got.body for got in server.received] == [b"abc"]
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+def test_a_source_that_fails_while_it_is_sent_shows_no_request(size: int, serve):
+    class Failing(MemoryReader):
+        def blocks(self, position, length):
+            raise errors.SourceError("gone")
+
+    body = PieceBody(Failing(bytes(size)), 0, size, lambda count: None)
+    body.checks = lambda is_over: {}  # type: ignore[method-assign]
+    with Client(account_at(serve(lambda got: answer(202)).port)) as client:
+        with pytest.raises(errors.SourceError) as caught:
+            client.append(X, 0, body)
+    shown = [entry.locals for entry in caught.traceback]
+    assert not any(type(value) is bytes for names in shown[1:] for value in names.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="no positioned reads")
+@pytest.mark.parametrize("size", [1000, 60_000, 300_000])
+def test_a_file_system_that_gives_little_at_a_time(
+    size: int, serve, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    """As some in user space do: the blocks of one reader lie in the same memory."""
+    data = random.Random(size).randbytes(size)
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    read = os.preadv
+
+    def little(descriptor: int, buffers, position: int) -> int:
+        return read(descriptor, [memoryview(buffers[0])[:700]], position)
+
+    monkeypatch.setattr(os, "preadv", little)
+    server = serve(lambda got: answer(202))
+    with Client(account_at(server.port)) as client, contextlib.closing(FileReader(path)) as reader:
+        client.append(X, 0, PieceBody(reader, 0, size, lambda count: None, is_whole=True))
+    assert server.received[0].body == data
 
 
 # -------------------------------------------------------------------------------------- proxies

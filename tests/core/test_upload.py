@@ -662,6 +662,33 @@ def test_a_writer_whose_write_failed_fails_its_close(between: Between, target, q
     assert writer.result is None and names_in() == []
 
 
+@pytest.mark.parametrize("moment", ["wait", "buffer"])
+def test_a_writer_that_was_stopped_ends_when_it_is_closed(
+    moment: str, lake, names_in, target, monkeypatch: pytest.MonkeyPatch
+):
+    """As by a `finally`: also where the stop came while nothing was under way."""
+    writer = open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False)
+    writer.write(bytes(10 * CHUNK))
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    if moment == "wait":
+        run = writer._run
+        run.wait(lambda: run.pool.running == 0 and not writer._transfer.supply.waiting)
+        monkeypatch.setattr(run.pool, "run_until", interrupted)
+    else:  # between handing over a piece and having memory for the next
+        monkeypatch.setattr(writer._transfer.supply, "buffer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.write(bytes(2 * CHUNK))
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="closed"):
+        writer.write(b"x")
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    assert writer.result is None and names_in() == []
+
+
 def test_a_writer_takes_what_files_take(lake, client, target):
     import array
 

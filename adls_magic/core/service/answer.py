@@ -100,7 +100,7 @@ def read_answer(sock: socket.socket, method: str, into: Sink | None = None) -> t
         raise http.client.HTTPException("the answer is too large")
     body = rest if len(rest) >= length else _read_body(sock, rest, length)
     # More than the answer is there: what follows could be taken for the next one's.
-    used_up = len(body) > length or values.get("connection", "").lower() == "close"
+    used_up = len(body) > length or "close" in values.get("connection", "").lower()
     return Answer(status, Fields(values), body[:length]), used_up
 
 
@@ -123,6 +123,8 @@ def _read_head(sock: socket.socket) -> bytes:
 
 def _plain_fields(head: bytes) -> dict[str, str] | None:
     """Return the headers of an answer whose end is told by its Content-Length, else None."""
+    if head.count(b"\n") != head.count(b"\r\n"):
+        return None  # lines, or even the head, end where this does not look
     first, *lines = head.decode("latin-1").split("\r\n")
     # Above 199: those below are followed by the answer proper.
     if not (first.startswith("HTTP/1.1 ") and first[9:12].isdecimal() and first[9] in "2345"):
@@ -184,6 +186,8 @@ def _read_by_library(
         response.begin()
         body = response.whole(_most(method)) if into is None else into.take(response)
         answer = Answer(response.status, response.headers, body)
+        # What was not read to its end, as a sink may do, would be taken for the next answer.
+        used_up = response.will_close or not response.isclosed()
     finally:
         response.close()
-    return answer, response.will_close
+    return answer, used_up

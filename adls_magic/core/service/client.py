@@ -144,12 +144,25 @@ class Client(ReadCalls, LeaseCalls):
         if lost and answer.status == 412 and if_match:
             if lease_id is not None:
                 # Only while it is still ours, what is there now can be nobody else's.
-                self.renew_lease(remote, lease_id)
+                self._renew_after_loss(remote, lease_id)
             found = self.find(remote)
             if found is not None and found.size == position and found.etag != if_match:
                 return found.etag
         self.check(answer, (200,), "flush", remote)
         return str(answer.headers.get("ETag") or "")
+
+    def _renew_after_loss(self, remote: RemotePath, lease_id: str) -> None:
+        try:
+            self.renew_lease(remote, lease_id)
+        except errors.ConflictError as error:
+            raise errors.ConflictError(
+                f"{error} The answer to the flush before that was lost, so whether the bytes are "
+                f"in {self.url(remote)} could not be learnt: look at its end before you append "
+                "them again.",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from None
 
     def find(self, remote: RemotePath) -> PathProperties | None:
         """Return what is at `remote`, None when there is nothing.

@@ -9,6 +9,8 @@ from adls_magic.core.service.answer import Response
 from adls_magic.core.service.calls import Calls, given
 from adls_magic.core.service.response import parse_size
 
+_BLOCK = 256 * 1024  # bytes
+
 
 class Received:
     """The bytes of one range, gathered over the tries of its request.
@@ -43,10 +45,7 @@ class Received:
             return response.read()
         self._etag = self._etag or response.headers.get("ETag")
         if response.status == 200:  # a server that ignores ranges sends everything
-            end = self._start + len(self._view)
-            part = response.read()[self._start + self.filled : end]
-            self._view[self.filled : self.filled + len(part)] = part
-            self.filled += len(part)
+            self._take_from_start(response)
             return b""
         told = response.headers.get("Content-Length")
         end = len(self._view) if told is None else self.filled + parse_size(told)
@@ -60,6 +59,24 @@ class Received:
                 break
             self.filled += count
         return b""
+
+    def _take_from_start(self, response: Response) -> None:
+        """Read an answer with the whole file as far as the range goes."""
+        told = response.headers.get("Content-Length")
+        left = None if told is None else parse_size(told)
+        skipped, rest = self._start + self.filled, memoryview(bytearray(_BLOCK))
+        while self.filled < len(self._view):
+            part = rest[:skipped] if skipped else self._view[self.filled :]
+            count = response.readinto(part)
+            if not count and left:
+                raise http.client.IncompleteRead(b"", left)
+            if not count:
+                return
+            left = None if left is None else left - count
+            if skipped:
+                skipped -= count
+            else:
+                self.filled += count
 
 
 class ReadCalls(Calls):

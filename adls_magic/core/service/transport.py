@@ -108,10 +108,11 @@ class Transport:
             exchange = lambda: self._direct(method, target, headers, body, into)  # noqa: E731
         try:
             return exchange()
-        except AdlsError:
+        except AdlsError as error:
             # Of the body's source: not of the line, however much it is an OSError.
             self._drop()
-            raise
+            # Without the frames below, whose variables hold the request as it is sent.
+            raise error.with_traceback(None) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop()
             if self._stop.is_set():
@@ -119,8 +120,7 @@ class Transport:
             raise TransportError(error) from None
         except BaseException as error:  # noqa: BLE001 - and raised again
             self._drop()
-            # Without the frames below, whose variables hold the request as it is sent.
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None) from None  # as above
 
     def abort(self) -> None:
         """End every exchange under way, at once; the threads in them raise `Stopped`."""
@@ -187,6 +187,8 @@ class Transport:
             # The service may have refused before the body's end: its answer says why.
             cut_short = True
         answer, used_up = read_answer(sock, method, into)
+        if cut_short and answer.status < 400:
+            raise ConnectionError("the request was answered well before it had left")
         if cut_short or used_up:
             self._drop()
         return answer
@@ -204,7 +206,10 @@ class Transport:
             sock.sendall(head)
             return
         if body.length <= _LARGEST_BODY_IN_HEAD:
-            sock.sendall(b"".join([head, *body.blocks()]))
+            data = bytearray(head)
+            for block in body.blocks():
+                data += block  # before the next is asked for, which may lie in the same memory
+            sock.sendall(data)
             return
         sock.sendall(head)
         if not self._secure and body.send_plain(sock, self._stop.is_set):
@@ -303,7 +308,8 @@ class Transport:
                 verify=self._route.verify,
                 proxies=self._route.proxies,
             )
-            content = response.content if into is None else gather(into, response.raw)
+            with response:  # closed if it was not read to its end, as a sink may do
+                content = response.content if into is None else gather(into, response.raw)
             return Answer(response.status_code, response.headers, content)
         except Stopped:
             if failures:

@@ -30,6 +30,10 @@ class WholeResponse(http.client.HTTPResponse):
         with self._bounded(LARGEST_HEAD, is_head=True):
             super().begin()
 
+    def read(self, amt: int | None = None) -> bytes:
+        """Read so many bytes, or all; there is no more of these than an answer can have."""
+        return self.whole(LARGEST_READ) if amt is None or amt < 0 else super().read(amt)
+
     def whole(self, most: int) -> bytes:
         """Read the body to its end; `most` is in bytes."""
         if self.fp is None:  # there is none

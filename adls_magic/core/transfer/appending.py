@@ -23,6 +23,8 @@ from adls_magic.core.transfer.plan import UploadPlan
 from adls_magic.core.transfer.target import Digest, Target
 
 _MARK = f"{MARK}; append"  # the content type of a file that was made for an append
+# Statuses of a refusal behind which the flush may have been done.
+_UNCLEAR = (408, 500, 502, 504)
 
 
 class AppendingTarget(Target):
@@ -41,6 +43,7 @@ class AppendingTarget(Target):
         self._lease = Lease(client, remote)
         self._has_made = False  # a file, or the request for it has no answer yet
         self._has_sent = False
+        self._old_md5: str | None = None  # of the file as it was; every flush must tell it again
 
     def look(self) -> None:
         """Refuse what cannot be appended to; a lease is none of the reasons, it ends.
@@ -67,11 +70,20 @@ class AppendingTarget(Target):
         self._judge(found)
         self._is_ours = is_unfinished(found)
         self.start = found.size
+        self._old_md5 = found.content_md5
         # Without retaining: what waits beyond the end is nobody's any more.
-        self._etag = self._client.flush(
-            self.remote, found.size, if_match=found.etag, lease_id=self._lease.id
-        )
+        self._etag = self._flush_old(self._client, if_match=found.etag)
         return 0
+
+    def _flush_old(self, client: Client, *, if_match: str | None) -> str:
+        """Throw away what waits beyond the old end; the file stays as it was."""
+        return client.flush(
+            self.remote,
+            self.start or 0,
+            if_match=if_match,
+            content_md5=self._old_md5,
+            lease_id=self._lease.id,
+        )
 
     def _take_lease(self) -> None:
         deadline = time.monotonic() + self._patience
@@ -124,9 +136,7 @@ class AppendingTarget(Target):
 
     def rewind(self) -> int:
         """Throw away all that waits, to send everything again; return 0."""
-        self._etag = self._client.flush(
-            self.remote, self.start or 0, if_match=self._etag, lease_id=self._lease.id
-        )
+        self._etag = self._flush_old(self._client, if_match=self._etag)
         return 0
 
     def _flush(self, size: int, content_md5: str | None) -> str:
@@ -138,11 +148,18 @@ class AppendingTarget(Target):
                 if_match=self._etag,
                 lease_id=self._lease.id,
                 content_type=self._wish.content_type if self._is_ours else None,
+                content_md5=None if size else self._old_md5,
             )
-        except errors.ConnectionFailedError as error:
-            raise errors.ConnectionFailedError(
+        except errors.AdlsError as error:
+            is_unclear = isinstance(error, errors.ConnectionFailedError) or error.status in _UNCLEAR
+            if not is_unclear:
+                raise
+            raise type(error)(
                 f"{error} Whether the bytes are in {self._client.url(self.remote)} could not be "
-                "learnt: look at its end before you append them again."
+                "learnt: look at its end before you append them again.",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
             ) from None
 
     def verify(self, size: int, content_md5: str | None) -> None:
@@ -177,7 +194,7 @@ class AppendingTarget(Target):
                 if self._is_ours:
                     client.delete(self.remote, if_match=etag, lease_id=lease_id)
                 elif self._has_sent and self.start is not None:
-                    client.flush(self.remote, self.start, if_match=etag, lease_id=lease_id)
+                    self._flush_old(client, if_match=etag)
             self._lease.release(client)
         if self._is_stub_ours:
             self._remove_stub(client)

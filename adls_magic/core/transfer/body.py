@@ -101,6 +101,8 @@ class PieceBody:
             for _ in self._reader.blocks(self._position + self._counted, 1):
                 pass
             raise
+        if count == 0:
+            self.tries -= 1  # `blocks` counts this one
         if 0 < count < self.length and isinstance(self._reader, FileReader):
             raise self._reader.cut_short()
         return count > 0

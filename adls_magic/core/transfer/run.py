@@ -136,8 +136,10 @@ class Run:
         """Wait, drawing; turn an interrupt into the line that tells what is left.
 
         Raises:
-            UploadStopped: the user stopped.
+            UploadStopped: the user stopped, now or before.
         """
+        if self._is_ended:  # no thread is there any more that could bring it about
+            raise self.stopped()
         try:
             self.pool.run_until(is_over)
         except KeyboardInterrupt:

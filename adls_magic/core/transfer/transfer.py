@@ -241,7 +241,8 @@ class Transfer:
         # A line that was found dead for a minute and a half is not asked once more; the run
         # tries for a moment when it ends.
         if isinstance(self.outcome.error, ConnectionFailedError):
-            self.outcome.staged = self._safe
+            if self._target.leaves_something:  # else it has appeared already
+                self.outcome.staged = self._safe
         elif not self._stop.is_set():
             self.leave()
 

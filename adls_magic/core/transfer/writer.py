@@ -112,6 +112,7 @@ class Writer(CommittedOnExit):
         Raises:
             ValueError: the file is closed.
             AdlsError: sending has failed; nothing will appear at the target.
+            UploadStopped: the user stopped; nothing will appear either.
         """
         if self.closed:
             raise ValueError("I/O operation on closed file")
@@ -119,6 +120,17 @@ class Writer(CommittedOnExit):
         taken = len(view)
         if self.skipped:
             return taken
+        try:
+            self._take(view)
+        except BaseException as error:
+            # Nobody knows how much of it was taken, and a piece on its way may be the one that
+            # would be filled next.
+            self._failure = self._failure or error
+            self.abort()
+            raise
+        return taken
+
+    def _take(self, view: memoryview) -> None:
         if self._digest is not None:
             self._digest.update(view)
         while len(view):
@@ -130,7 +142,6 @@ class Writer(CommittedOnExit):
                 self._hand_over()
         if self._filled and time.monotonic() - self._handed >= TOUCH_SECONDS:
             self._hand_over()
-        return taken
 
     def _hand_over(self) -> None:
         """Give the full piece to the workers, once few enough are under way."""
