@@ -1,4 +1,4 @@
-"""The core's lake, client and proxy, with its check that no thread and no socket is left."""
+"""The core's lake, client and proxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from core.conftest import (
     client,
     lake,
     names_in,
-    nothing_is_left,
     place,
     quick,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "client",
     "lake",
     "names_in",
-    "nothing_is_left",
     "place",
     "quick",
 ]

@@ -23,7 +23,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from core.conftest import KEY, account_at
+from core.conftest import (  # noqa: F401 - one is for every test here
+    KEY,
+    account_at,
+    nothing_is_left,
+)
 from core.servers import SocketServer, read_head
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
