@@ -215,15 +215,19 @@ def test_verbose_traceback_of_a_stop_while_the_service_is_silent(
 ) -> None:
     """The request is under way, so it is a variable of the frames that the traceback shows."""
     sent = Exchange._try
+    stops: list[threading.Timer] = []
 
     def stopped_in_a_moment(*arguments: Any) -> Any:
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        if not stops:  # once for a cell: a second one would hit whatever comes after it
+            stops.append(threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)))
+            stops[0].start()
         return sent(*arguments)
 
     monkeypatch.setattr(Exchange, "_try", stopped_in_a_moment)
     run("%xmode Verbose")
     for kind in ("sas", "token"):
         session.configure(account_with(secrets_of_each_kind[kind], silent))
+        stops.clear()
         ran = run(cell)
         assert isinstance(ran.error, KeyboardInterrupt)
         assert_clean(secrets_of_each_kind[kind], ran.out, ran.err)
