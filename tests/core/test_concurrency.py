@@ -135,9 +135,34 @@ def test_the_users_choice_is_never_touched():
     assert set(drive(line, concurrency, 5.0)) == {3}
 
 
-@pytest.mark.parametrize(("tasks", "start"), [(None, 4), (8, 4), (64, 8), (100_000, 8)])
-def test_begins_with_more_where_there_is_much_to_do(tasks, start):
-    assert Concurrency(tasks=tasks).limit == start
+@pytest.mark.parametrize(
+    ("tasks", "round_trip", "start"),
+    [
+        (None, 0.03, 4),
+        (8, 0.03, 4),
+        (64, 0.0005, 4),
+        (64, 0.005, 8),
+        (64, 0.03, 16),
+        (100_000, 0.03, 16),
+    ],
+)
+def test_begins_with_more_where_there_is_much_to_do_and_the_way_is_long(tasks, round_trip, start):
+    concurrency = Concurrency(tasks=tasks)
+    assert concurrency.limit == START
+    concurrency.inform(0)  # nothing known yet
+    concurrency.inform(round_trip)
+    concurrency.inform(10.0)  # only the first counts
+    assert concurrency.limit == start
+
+
+def test_a_long_way_does_not_change_what_was_chosen_or_found():
+    fixed = Concurrency(fixed=3, tasks=1000)
+    fixed.inform(0.1)
+    assert fixed.limit == 3
+    throttled = Concurrency(tasks=1000)
+    throttled.observe(Sample(1.0, 0, 0, 4, 1, 0.0, has_more=True))
+    throttled.inform(0.1)
+    assert throttled.limit == 2
 
 
 @settings(max_examples=60, deadline=None)

@@ -42,6 +42,7 @@ class Traffic:
     requests: int = 0  # tries that were sent
     retries: int = 0  # tries after the first of a request
     throttled: int = 0  # answers and time-outs that ask for less load
+    round_trip: float = 0.0  # seconds of the quickest request without a body, 0 before any
 
 
 class Exchange:
@@ -114,6 +115,7 @@ class Exchange:
         if request.method in ("PUT", "PATCH", "POST"):
             headers["Content-Length"] = str(request.body.length if request.body else 0)
         target = self._authorization.apply(request.method, request.target, headers)
+        began = time.monotonic()
         try:
             answer = self._transport.send(
                 request.method, target, headers, request.body, request.into
@@ -123,12 +125,18 @@ class Exchange:
                 self._count_throttling()
             return error
         self._reached = True
+        if request.body is None:
+            self._note_trip(time.monotonic() - began)
         if is_throttling(answer.status):
             self._count_throttling()
         return answer
 
     def _renew(self, refusal: Answer) -> bool:
         return self._authorization.renew(refusal.headers.get("WWW-Authenticate"))
+
+    def _note_trip(self, seconds: float) -> None:
+        with self._lock:
+            self.traffic.round_trip = min(self.traffic.round_trip or seconds, seconds)
 
     def _count_throttling(self) -> None:
         with self._lock:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 START = 4
 MOST = 64
+_FAR = (0.002, 0.01)  # seconds of a round trip; from each on, twice as many are begun with
 _TASK_COST = 64 * 1024  # bytes; what a request weighs beside the bytes that it carries
 _QUICK = 1.0  # seconds; a task that takes longer is no reason for more of them
 _ABSORBED = 1024 * 1024  # bytes that a connection's buffers may swallow without any line
@@ -50,8 +51,8 @@ class Concurrency:
         fixed: the user's choice, which then never changes.
         most: never more than this.
         task_size: bytes that a task carries at most.
-        tasks: how many there will be; with many, more are begun at once, as there is time to
-            find out that it was too many.
+        tasks: how many there will be; with many, and far from the service, more are begun at
+            once, as there is time to find out that it was too many.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class Concurrency:
         task_size: int = 0,
         tasks: int | None = None,
     ) -> None:
-        start = min(2 * START, max(START, (tasks or 0) // 8))
-        self.limit = fixed or min(start, most)
+        self._most_at_first = min(most, max(START, (tasks or 0) // 4))
+        self.limit = fixed or min(START, most)
+        self._is_informed = False
         self._is_fixed = fixed is not None
         self._most = most
         self._task_size = max(1, task_size)
@@ -80,6 +82,20 @@ class Concurrency:
     def is_ramping(self) -> bool:
         """True while the limit may soon change, so that a close look pays."""
         return self._is_ramping and not self._is_fixed
+
+    def inform(self, round_trip: float) -> None:
+        """Take note of how far the service is, once, before the first limit was tried out.
+
+        Args:
+            round_trip: seconds that a request without a body takes; 0 when none was made yet.
+        """
+        if self._is_informed or self._is_fixed or not round_trip:
+            return
+        self._is_informed = True
+        if self._is_ramping and self._best is None:
+            far = sum(round_trip >= bound for bound in _FAR)
+            self.limit = min(self._most_at_first, START << far)
+            self._begin = None
 
     def observe(self, sample: Sample) -> None:
         """Take note of what was done; move the limit when there is reason to."""
@@ -116,7 +132,7 @@ class Concurrency:
         self._upwards = may_grow
         self._best = rate
         self._next_probe = sample.now + self._settle
-        # Begun with more because there was much to send: too many for this processor.
+        # Begun with more because the service is far: too many for this processor.
         self._move(min(self.limit, START) if _is_busy(sample, begin) else self.limit)
 
     def _pace(self, sample: Sample, begin: Sample) -> float | None:

@@ -189,6 +189,7 @@ class Pool:
                 self._running -= 1
                 self._done += 1
                 transfer.settle(error)
+                self._concurrency.inform(self._traffic.round_trip)
                 # The task holds its piece's memory.
                 del task, found
                 if transfer not in self._ready:
