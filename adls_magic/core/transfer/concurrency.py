@@ -132,8 +132,7 @@ class Concurrency:
         self._upwards = may_grow
         self._best = rate
         self._next_probe = sample.now + self._settle
-        # Begun with more because the service is far: too many for this processor.
-        self._move(min(self.limit, START) if _is_busy(sample, begin) else self.limit)
+        self._begin = None
 
     def _pace(self, sample: Sample, begin: Sample) -> float | None:
         """Seconds that a task takes, None as long as there is too little to tell from."""
