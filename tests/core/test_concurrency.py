@@ -135,6 +135,16 @@ def test_the_users_choice_is_never_touched():
     assert set(drive(line, concurrency, 5.0)) == {3}
 
 
+def test_a_processor_that_becomes_busy_takes_nothing_back():
+    concurrency = Concurrency(task_size=16 * 1024, tasks=2000)
+    concurrency.inform(0.02)
+    line = Line(latency=0.04, each=50 * MB, total=400 * MB, size=16 * 1024)
+    drive(line, concurrency, 0.15)
+    assert (reached := concurrency.limit) >= 16
+    line.busy = 1.0
+    assert min(drive(line, concurrency, 3.0)) >= reached * 3 // 4
+
+
 @pytest.mark.parametrize(
     ("tasks", "round_trip", "start"),
     [
