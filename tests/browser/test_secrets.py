@@ -133,7 +133,6 @@ def test_saved_while_the_service_is_asked(
         expect(form.field("Key")).to_have_value("")
         notebook.screenshot(artifacts / "form-busy.png", 1)
         notebook.save_by_toolbar()
-        notebook.save_by_keys()
         form.button("Stop").click()
         form.says("Stopped. Nothing was changed.")
         expect(form.root).to_have_attribute("aria-busy", "false")
