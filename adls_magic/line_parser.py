@@ -7,9 +7,8 @@ through here before argparse sees them, and values are judged by types that do n
 from __future__ import annotations
 
 import argparse
-import keyword
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn, TypeVar
 
 from IPython.core.error import UsageError
@@ -153,32 +152,3 @@ class LineParser(MagicArgumentParser):
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=_WIDTH)
-
-
-def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Return a type of argparse: a whole number from `low` to `high`."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch(r"-?\d{1,9}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high} is expected")
-        return int(text)
-
-    return read
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    """Return a type of argparse: one of these words."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"it must be one of {', '.join(choices)}")
-        return text
-
-    return read
-
-
-def identifier(text: str) -> str:
-    """Type of argparse: the name of a variable."""
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise argparse.ArgumentTypeError("the name of a variable is expected")
-    return text

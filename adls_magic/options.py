@@ -6,48 +6,19 @@ tables in the README come from the same place.
 
 from __future__ import annotations
 
-import argparse
-import ast
-import warnings
 from dataclasses import dataclass
 
 from IPython.core.magic_arguments import argument
 
-from adls_magic.core.errors import OptionError
-from adls_magic.core.text import parse_size
-from adls_magic.line_parser import identifier, one_of, whole_number
+from adls_magic.option_types import identifier, literal, one_of, pair, size, whole_number
 
 MOST_WORKERS = 256  # appends in flight; more only costs memory and meets throttling
 
 
-def size(text: str) -> int:
-    """Type of argparse: a size in bytes, such as `8MiB`."""
-    try:
-        return parse_size(text)
-    except OptionError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def pair(text: str) -> tuple[str, str]:
-    """Type of argparse: `K=V`."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier() or not key.isascii():
-        raise argparse.ArgumentTypeError("it is written NAME=VALUE, NAME of letters, digits and _")
-    return key, value
-
-
-def literal(text: str) -> tuple[str, object]:
-    """Type of argparse: `name=value`, the value a Python literal where it is one, else text."""
-    name, value = pair(text)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a backslash that a string need not have
-            return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return name, value
-
-
 _DEST = argument("dest", metavar="DEST", help="path in the lake; one that ends in / is a directory")
+_PROFILE = argument(
+    "--profile", metavar="NAME", help="account from that profile, for this line only"
+)
 _TRANSFER = (
     argument("--overwrite", action="store_true", help="replace DEST when it exists"),
     argument("--skip-existing", action="store_true", help="leave DEST alone when it exists"),
@@ -83,7 +54,7 @@ _TRANSFER = (
         help="write at DEST itself instead of a staged name that is renamed at the end",
     ),
     argument("-q", "--quiet", action="store_true", help="neither bar nor line"),
-    argument("--profile", metavar="NAME", help="account from that profile, for this line only"),
+    _PROFILE,
 )
 _OPT = argument(
     "--opt",
@@ -195,6 +166,7 @@ pyarrow's writers, savefig, json. Its VALUE is a Python literal, and text where 
 
     %%adls_write top.csv --opt index=False --opt sep=;
     df.nlargest(100, "amount")
+
 With --append the output is added to the end of DEST, all of it or nothing. Notebooks that
 append to one file take turns: who comes second waits up to a minute, and is then told that
 somebody holds it. --content-type and --metadata are for a file that was missing.
@@ -333,7 +305,7 @@ List a directory of the lake: name, size, when it was modified.
             action="store_true",
             help="with --partials: delete those that nobody has touched for a day",
         ),
-        argument("--profile", metavar="NAME", help="account from that profile, for this line only"),
+        _PROFILE,
     ),
 )
 

@@ -30,6 +30,8 @@ LAYERS = (
 # Within the packages, too, there is a top and a bottom.
 ABOVE = {
     "core.account.address": {"core.account.account", "core.account.resolve"},
+    "core.service.request": {"core.service.connections", "core.service.transport"},
+    "core.service.connections": {"core.service.transport"},
     "core.service.transport": {"core.service.exchange", "core.service.client"},
     "core.service.exchange": {"core.service.client"},
     "core.transfer.plan": {"core.transfer.target", "core.transfer.pool", "core.transfer.upload"},
@@ -190,9 +192,7 @@ def test_only_fronts_know_of_ipython_and_widgets():
 
 def test_only_few_modules_touch_requests():
     users = {module for module in modules() if "requests" in libraries(module)}
-    assert users == {
-        f"core.service.{name}" for name in ("authorization", "proxied", "route", "transport")
-    }
+    assert users == {f"core.service.{name}" for name in ("authorization", "proxied", "route")}
 
 
 def test_heavy_libraries_are_imported_when_they_are_needed():

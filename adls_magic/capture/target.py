@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from adls_magic.output import compress
@@ -92,17 +92,23 @@ class Target:
 
     def commit(self) -> None:
         """Send the rest and make the file what was written; an empty one if nothing was."""
-        try:
+        with self.discarded_on_failure():
             self._send_held()
             self._sink()
             if self._compressed is not None:
                 self._compressed.finish()
-        except BaseException as error:
-            self.discard(error)
-            raise
         context, self._context = self._context, None
         if context is not None:
             context.__exit__(None, None, None)
+
+    @contextmanager
+    def discarded_on_failure(self) -> Iterator[None]:
+        """Forget everything when what is done in here fails, or is stopped."""
+        try:
+            yield
+        except BaseException as error:
+            self.discard(error)
+            raise
 
     def discard(self, reason: BaseException) -> None:
         """Forget everything that was written; the file stays, or stays missing, as it was."""

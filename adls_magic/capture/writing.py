@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +76,10 @@ class Writing:
             if target.size:
                 self._refuse_options(stdout, target)
             return self._commit(target, "printed text") or self._write_displayed(outcome)
-        try:
+        with target.discarded_on_failure(), ExitStack() as failing:
+            failing.callback(stdout.reveal)
             encoding = self._plan_beside_text(outcome.value, target)
-        except BaseException as error:
-            stdout.reveal()
-            target.discard(error)
-            raise
+            failing.pop_all()
         if encoding is None:
             self._refuse_options(stdout, target)
             return self._append_value(target, outcome.value)
@@ -104,11 +103,8 @@ class Writing:
 
     def _run(self, target: Target, stdout: CellStdout | None, *, takes_value: bool) -> Outcome:
         wishes = Wishes(stdout, value=takes_value, tee=self.tee, hides=self._hides)
-        try:
+        with target.discarded_on_failure():
             outcome = run(self.shell, self.cell, wishes)
-        except BaseException as error:
-            target.discard(error)
-            raise
         failure = stdout.failure if stdout is not None else None
         if failure is None and outcome.error is None:
             return outcome
@@ -165,22 +161,16 @@ class Writing:
     def _append_value(self, target: Target, value: Any) -> str:
         text = output.text_of(value)
         start = "" if target.recent.endswith(b"\n") else "\n"
-        try:
+        with target.discarded_on_failure():
             target.write(f"{start}{text}\n".encode("utf-8", "backslashreplace"))
-        except BaseException as error:
-            target.discard(error)
-            raise
         return self._commit(target, f"printed text and {type(value).__name__}")
 
     def _encode(self, encoding: output.Encoding) -> str:
         target = Target(self.open_target, encoding.content_type, "")
-        try:
+        with target.discarded_on_failure():
             if self.appends and encoding.lines and (end := target.begin()) is not None:
                 encoding = encoding.added_to(end)
             encoding.write(target)
-        except BaseException as error:
-            target.discard(error)
-            raise
         return self._commit(target, encoding.description)
 
     def _encode_instead(self, encoding: output.Encoding, printed: Target) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
 from adls_magic.lake.access import LARGE_APPENDS
@@ -143,7 +143,8 @@ def _check_crc(text: str) -> None:
 def _take_body(context: Context, position: int, length: int, leased: _Leased) -> dict[str, str]:
     digests = _Digests(context)
     area, piece = context.store.uncommitted.start(context.key, position, length)
-    try:
+    with ExitStack() as undo:
+        undo.callback(area.abandon, piece)
         _write_body(context, piece, digests)
         answer = digests.finish()
         # A body can take longer than a lease lasts. Under the lock, so that nothing of one that
@@ -151,9 +152,7 @@ def _take_body(context: Context, position: int, length: int, leased: _Leased) ->
         with context.store.locks.hold(context.key) if leased.id else nullcontext():
             context.store.leases.check(context.key, leased.id)
             area.accept(piece)
-    except BaseException:
-        area.abandon(piece)
-        raise
+        undo.pop_all()
     return answer
 
 

@@ -108,12 +108,11 @@ class LocalLake:
         self._lock = lock(self.root)
         if self._lock is None:
             raise LakeInUseError(f"Another server already serves {self.root}.")
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
             forget_state(self.root)  # left by one that was killed
             self._serve()
-        except BaseException:
-            self.stop()
-            raise
+            undo.pop_all()
         return self
 
     def _serve(self) -> None:

@@ -18,8 +18,8 @@ from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.request import Stopped
 from adls_magic.core.service.retry import RetryPolicy, is_retryable, retry_after
-from adls_magic.core.service.transport import Stopped
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import MemoryReader
 

@@ -17,7 +17,7 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.secret import Secret
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.no_answer import connection_error
-from adls_magic.core.service.transport import TransportError
+from adls_magic.core.service.request import TransportError
 
 from .conftest import KEY, QUICK
 from .servers import ConnectProxy, RawServer, answer

@@ -21,7 +21,7 @@ from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.secret import Secret
 from adls_magic.core.service.client import Client
-from adls_magic.core.service.transport import Stopped
+from adls_magic.core.service.request import Stopped
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import FileReader, MemoryReader
 
@@ -375,7 +375,7 @@ def test_certificates_are_checked_by_default(silent: SilentServer):
 
 def test_a_slow_line_lives_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch):
     """The time-out is for a block, not for a body."""
-    monkeypatch.setattr("adls_magic.core.service.transport.BLOCK_TIMEOUT", 1.0)
+    monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", 1.0)
     size = 12_000_000
 
     class Slow(SocketServer):
@@ -394,7 +394,7 @@ def test_a_slow_line_lives_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_line_that_stands_still_is_given_up(silent: SilentServer, monkeypatch):
-    monkeypatch.setattr("adls_magic.core.service.transport.BLOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", 0.2)
     with Client(account_at(silent.port), policy=QUICK) as client:
         with pytest.raises(errors.ConnectionFailedError, match="in time"):
             client.append(X, 0, large(8))
@@ -402,7 +402,7 @@ def test_a_line_that_stands_still_is_given_up(silent: SilentServer, monkeypatch)
 
 
 def test_an_answer_after_the_time_out_is_not_taken_for_the_next(serve, monkeypatch):
-    monkeypatch.setattr("adls_magic.core.service.transport.BLOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", 0.2)
     late = answer(200, body=b"late")
 
     def answering(got):

@@ -36,7 +36,7 @@ from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.secret import Secret
-from adls_magic.core.service import calls, transport
+from adls_magic.core.service import calls, connections
 from adls_magic.core.service import client as client_module
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
@@ -115,7 +115,7 @@ def speaker() -> Iterator[Speaker]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "BLOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(connections, "BLOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(calls, "RetryPolicy", lambda **given: QUICK)
     for module in (calls, client_module):
         monkeypatch.setattr(module, "MOST_PAGES", 20)

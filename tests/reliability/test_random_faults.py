@@ -28,7 +28,7 @@ from core.uploads import CHUNK, put
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
-from adls_magic.core.service import calls, transport
+from adls_magic.core.service import calls, connections
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer import landing
@@ -155,7 +155,7 @@ def test_random_faults(
     seed: int, share: float, lake: LocalLake, client: Client, place, tmp_path, monkeypatch, waits
 ):
     print(f"ADLS_SEED={seed} ADLS_FAULT_RUNS=1")
-    monkeypatch.setattr(transport, "BLOCK_TIMEOUT", TIME_OUT)
+    monkeypatch.setattr(connections, "BLOCK_TIMEOUT", TIME_OUT)
     monkeypatch.setattr(landing, "CHECKPOINT_BYTES", 3 * CHUNK)
     command = Command.of(seed)
     jobs = command.jobs(tmp_path, place)
@@ -200,7 +200,7 @@ def test_giving_up(
 ):
     """After a bounded number of tries, with the last cause; a rerun goes on from what is safe."""
     fault, says = GIVEN_UP[name]
-    monkeypatch.setattr(transport, "BLOCK_TIMEOUT", TIME_OUT)
+    monkeypatch.setattr(connections, "BLOCK_TIMEOUT", TIME_OUT)
     monkeypatch.setattr(landing, "CHECKPOINT_BYTES", 5 * CHUNK)
     policy = RetryPolicy(tries=3, first_wait=0.01)
     monkeypatch.setattr(calls, "RetryPolicy", lambda **given: policy)

@@ -105,10 +105,9 @@ def _replace(path: Path, text: str, *, private: bool) -> None:
         if not private and path.exists():
             Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
         Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
+    finally:
+        with contextlib.suppress(OSError):  # gone, when it has taken the place of the other
             Path(name).unlink()
-        raise
 
 
 def _section(lines: list[str], name: str) -> tuple[int, int]:

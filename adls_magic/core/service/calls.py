@@ -11,10 +11,11 @@ from adls_magic.core.account.address import RemotePath, display_url, quote_path
 from adls_magic.core.errors import ServiceError
 from adls_magic.core.service.answer import Answer, Sink
 from adls_magic.core.service.credential import authorization
-from adls_magic.core.service.exchange import Exchange, Request, Traffic
+from adls_magic.core.service.exchange import Exchange, Traffic
+from adls_magic.core.service.request import Body, Request
 from adls_magic.core.service.response import continuation_of, error_of, quote_value
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.service.transport import Body, Transport
+from adls_magic.core.service.transport import Transport
 
 _MOST_REPEATS = 50  # of one page with the same token: no server makes progress like that
 MOST_PAGES = 1_000_000  # ends a listing whose server hands out tokens for ever

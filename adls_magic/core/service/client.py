@@ -16,6 +16,7 @@ from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.calls import MOST_PAGES, flag, given
 from adls_magic.core.service.leasing import LeaseCalls
 from adls_magic.core.service.reading import ReadCalls
+from adls_magic.core.service.request import Body
 from adls_magic.core.service.response import (
     PathItem,
     PathProperties,
@@ -28,7 +29,6 @@ from adls_magic.core.service.response import (
     properties_of,
     quote_value,
 )
-from adls_magic.core.service.transport import Body
 
 
 class Client(ReadCalls, LeaseCalls):

@@ -9,30 +9,19 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from adls_magic.core.service.answer import Answer, Sink
+from adls_magic.core.service.answer import Answer
 from adls_magic.core.service.authorization import Authorization
 from adls_magic.core.service.no_answer import connection_error, is_final
+from adls_magic.core.service.request import Request, Stopped, TransportError
 from adls_magic.core.service.response import error_code
 from adls_magic.core.service.retry import RetryPolicy, is_retryable, is_throttling, retry_after
-from adls_magic.core.service.transport import Body, Stopped, Transport, TransportError
+from adls_magic.core.service.transport import Transport
 
 # Old enough for every region and cloud, new enough for 4,000 MiB appends and flush=true on them.
 # https://learn.microsoft.com/rest/api/storageservices/versioning-for-the-azure-storage-services
 VERSION = "2023-11-03"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be sent, before it is dated and signed."""
-
-    method: str
-    target: str  # path and query, percent-encoded, as in the request line
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body | None = None
-    into: Sink | None = None  # gathers what comes back, over all tries
 
 
 @dataclass(slots=True)
@@ -117,9 +106,7 @@ class Exchange:
         target = self._authorization.apply(request.method, request.target, headers)
         began = time.monotonic()
         try:
-            answer = self._transport.send(
-                request.method, target, headers, request.body, request.into
-            )
+            answer = self._transport.send(replace(request, target=target, headers=headers))
         except TransportError as error:
             if isinstance(error.cause, TimeoutError):
                 self._count_throttling()

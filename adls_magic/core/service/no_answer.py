@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from adls_magic.core import errors
 from adls_magic.core.secret import redact
+from adls_magic.core.service.request import TransportError
 from adls_magic.core.service.route import certificates_variable, proxy_variable
-from adls_magic.core.service.transport import TransportError
 
 _BREAKS = (
     http.client.RemoteDisconnected,

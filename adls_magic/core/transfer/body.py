@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 
 from adls_magic.core.service.file_sending import is_available, send_file
-from adls_magic.core.service.transport import Stopped
+from adls_magic.core.service.request import Stopped
 from adls_magic.core.transfer.checksum import headers_of
 from adls_magic.core.transfer.reader import FileReader, Reader
 

@@ -7,7 +7,7 @@ replaces it. What exists already, or is longer, goes the way of the class that b
 from __future__ import annotations
 
 from adls_magic.core import errors
-from adls_magic.core.service.transport import Body
+from adls_magic.core.service.request import Body
 from adls_magic.core.transfer.target import Digest, Target
 
 

@@ -15,8 +15,8 @@ import uuid
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.request import Stopped
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.service.transport import Stopped
 from adls_magic.core.text import format_age, format_duration
 
 LEASE_SECONDS = 30  # the service takes 15 to 60; what a killed process holds, others wait for

@@ -6,6 +6,7 @@ a reader who jumps between a table of contents and the data asks for neither twi
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from dataclasses import dataclass
@@ -57,11 +58,10 @@ class RemoteFile(io.RawIOBase):
         self.name = remote.path
         self._remote = remote
         self._client = Client(account)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             found = self._look()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
         self._size = found.size
         self._etag = found.etag
         self._position = 0

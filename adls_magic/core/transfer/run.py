@@ -14,8 +14,8 @@ from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.request import Stopped
 from adls_magic.core.service.retry import RetryPolicy
-from adls_magic.core.service.transport import Stopped
 from adls_magic.core.text import format_size
 from adls_magic.core.transfer.appending import AppendingTarget
 from adls_magic.core.transfer.concurrency import MOST, Concurrency

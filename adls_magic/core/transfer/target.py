@@ -13,8 +13,8 @@ from collections.abc import Callable
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.request import Body
 from adls_magic.core.service.response import PathProperties
-from adls_magic.core.service.transport import Body
 from adls_magic.core.transfer.existing import MARK, Wish, is_stale, judge
 from adls_magic.core.transfer.plan import UploadPlan
 

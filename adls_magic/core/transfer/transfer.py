@@ -6,6 +6,7 @@ return run without it and do the talking.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
@@ -190,11 +191,10 @@ class Transfer:
 
     def _send(self, reader: Reader, piece: Piece) -> None:
         body = PieceBody(reader, piece.position, piece.length, self._count, md5=self._wants_md5)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(body.take_back)
             self._target.append(piece.position, body)
-        except BaseException:
-            body.take_back()
-            raise
+            undo.pop_all()
         self._landed(piece, repeated=body.tries > 1)
 
     def _put_single(self, taken: tuple[Reader, Piece] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -217,9 +218,8 @@ def open_writer(
         most=_MOST_FOR_STREAMS,
         task_size=STREAM_CHUNK,
     )
-    with filesystem_hint(account, target.filesystem):
-        try:
-            return Writer(run, target)
-        except BaseException as error:
-            run.__exit__(type(error))
-            raise
+    with filesystem_hint(account, target.filesystem), contextlib.ExitStack() as undo:
+        undo.enter_context(run)
+        writer = Writer(run, target)
+        undo.pop_all()
+        return writer
