@@ -69,6 +69,12 @@ class AdlsError(_OneLine, Exception):
         self.code = code
         self.request_id = request_id
 
+    def retold(self, message: str, kind: type[AdlsError] | None = None) -> AdlsError:
+        """Return an error of the same kind, or of another, about the same answer."""
+        return (kind or type(self))(
+            message, status=self.status, code=self.code, request_id=self.request_id
+        )
+
 
 class ConfigurationError(AdlsError, ValueError):
     """Account, endpoint, profile or environment are missing, wrong or contradict each other."""

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from hypothesis import strategies as st
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
-from adls_magic.core.service.client import Client
 from adls_magic.core.transfer import body as bodies
 from adls_magic.core.transfer import checksum, file_transfer
 from adls_magic.core.transfer.body import PieceBody
@@ -33,16 +31,14 @@ from adls_magic.core.transfer.reader import FileReader, MemoryReader
 from adls_magic.core.transfer.upload import UploadJob, UploadOptions, UploadResult, upload_all
 from adls_magic.lake import checksum as theirs
 
+from . import uploads
 from .conftest import KEY, account_at
 from .servers import Between, Fault, Forwarded, answer
+from .uploads import data_of, put
 
 SMALL = 1000  # bytes: leaves in one write with its head
 LARGE = 100_000  # bytes: leaves by itself, a file's straight from the system's cache
 POSITION = re.compile(r"action=append.*position=(\d+)")
-
-
-def data_of(size: int) -> bytes:
-    return random.Random(size).randbytes(size)
 
 
 def md5_text(data: bytes) -> str:
@@ -93,15 +89,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(account, source, target: RemotePath, **options: Any) -> UploadResult:
-    options.setdefault("chunk_size", SMALL)
-    job = UploadJob(source, target)
-    return upload_all(account, [job], UploadOptions(**options), progress=False)[0]
-
-
-def put(client: Client, remote: RemotePath, data: bytes) -> None:
-    client.create(remote)
-    body = PieceBody(MemoryReader(data), 0, len(data), lambda count: None)
-    client.append(remote, 0, body, flush=True)
+    return uploads.send(account, source, target, **{"chunk_size": SMALL, **options})
 
 
 def is_append(got: Forwarded) -> bool:

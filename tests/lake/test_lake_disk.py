@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import subprocess
@@ -185,17 +186,25 @@ def test_an_append_that_breaks_off_changes_nothing(wire: Wire, lake: LocalLake, 
     assert waiting(lake.root) == []
 
 
+def begin_append(
+    wire: Wire, place: str, position: int, data: bytes, length: int
+) -> http.client.HTTPConnection:
+    """Send the head of an append and the first bytes of its body."""
+    connection = wire.connect()
+    target = f"/{wire.account}{place}?action=append&position={position}"
+    headers = wire.headers("PATCH", target, None, {"Content-Length": str(length)})
+    connection.putrequest("PATCH", target, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders(data)
+    return connection
+
+
 def test_flush_while_an_append_is_on_its_way(wire: Wire, lake: LocalLake, place: str) -> None:
     """A slow append must not reach into the file that the flush has committed."""
     wire.create(place)
     wire.append(place, 0, b"0123456789")
-    connection = wire.connect()
-    target = f"/{wire.account}{place}?action=append&position=10"
-    headers = wire.headers("PATCH", target, None, {"Content-Length": "10"})
-    connection.putrequest("PATCH", target, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders(b"abcde")
+    connection = begin_append(wire, place, 10, b"abcde", 10)
     time.sleep(0.1)
     assert wire.flush(place, 10).status == 200
     connection.send(b"fghij")
@@ -211,13 +220,7 @@ def test_create_and_delete_while_an_append_is_on_its_way(
 ) -> None:
     for final in ("create", "delete"):
         wire.create(place)
-        connection = wire.connect()
-        target = f"/{wire.account}{place}?action=append&position=0"
-        headers = wire.headers("PATCH", target, None, {"Content-Length": "10"})
-        connection.putrequest("PATCH", target, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders(b"01234")
+        connection = begin_append(wire, place, 0, b"01234", 10)
         time.sleep(0.05)
         assert (
             wire.create(place) if final == "create" else wire.send("DELETE", place)

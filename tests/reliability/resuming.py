@@ -7,7 +7,6 @@ there whole. What it holds back when a client is killed is passed on later: a st
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import signal
@@ -35,7 +34,8 @@ from adls_magic.core.service.response import PathItem
 from adls_magic.core.transfer import landing
 from adls_magic.lake import LocalLake
 
-ROOT = Path(__file__).parents[2]
+from .processes import environment
+
 CHUNK = 16 * 1024  # bytes
 CHECKPOINT = 20 * CHUNK  # bytes
 PATIENCE = 60.0  # seconds for what takes a moment when nobody else is at work
@@ -120,26 +120,6 @@ class Process:
             self._process.wait()
         if not self._out.closed:
             self._close()
-
-
-def environment(account: Account) -> dict[str, str]:
-    """The environment of a process that uses `account` and nothing else that is configured."""
-    assert account.secret is not None
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("AZURE_", "ADLS_", "STORAGE_"))
-        and not name.lower().endswith("_proxy")
-    }
-    return {
-        **kept,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "error",
-        "AZURE_STORAGE_ACCOUNT": account.name,
-        "AZURE_STORAGE_KEY": account.secret.reveal(),
-        "AZURE_STORAGE_ENDPOINT": account.endpoint,
-        "AZURE_CONTAINER_NAME": "lake",
-    }
 
 
 class Gate:

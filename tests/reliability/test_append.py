@@ -22,9 +22,10 @@ from adls_magic.core.errors import ConflictError
 from adls_magic.core.transfer.lease import LEASE_SECONDS
 from adls_magic.lake import LocalLake
 
+from .processes import environment
+
 APPENDS = int(os.environ.get("ADLS_APPENDS", "120"))
 WRITERS = 4
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.timeout(120 + APPENDS)
 
@@ -60,23 +61,9 @@ def lake(tmp_path: Path) -> Iterator[LocalLake]:
 
 
 def start(lake: LocalLake, script: str, *words: object) -> subprocess.Popen[str]:
-    account = lake.account
-    assert account.secret is not None
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AZURE_", "ADLS_"))
-    }
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, *map(str, words)],
-        env={
-            **kept,
-            "PYTHONPATH": str(ROOT),
-            "AZURE_STORAGE_ENDPOINT": account.endpoint,
-            "AZURE_STORAGE_ACCOUNT": account.name,
-            "AZURE_STORAGE_KEY": account.secret.reveal(),
-            "AZURE_CONTAINER_NAME": "lake",
-        },
+        [sys.executable, "-c", script, *map(str, words)],
+        env=environment(lake.account),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 from core.conftest import (  # noqa: F401 - one is for every test here
-    KEY,
     account_at,
     nothing_is_left,
 )
@@ -33,7 +32,8 @@ from adls_magic.core.transfer import landing, run
 from adls_magic.core.transfer.existing import is_unfinished
 from adls_magic.core.transfer.upload import UploadJob, UploadOptions, UploadResult, upload_all
 
-ROOT = Path(__file__).parents[2]
+from .processes import environment
+
 SMALL, LARGE = 700, 6 * CHUNK + 5
 OLD = b"what was there before"
 
@@ -214,23 +214,13 @@ class Kill:
 
 
 @pytest.fixture
-def start(between: Between, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+def start(between: Between) -> Callable[..., subprocess.Popen[bytes]]:
     """Start `adls-magic upload` in a process of its own."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "ADLS_MAGIC_CONFIG": str(tmp_path / "none.ini"),
-        "AZURE_CONFIG_DIR": str(tmp_path / "none"),
-        "AZURE_STORAGE_ACCOUNT": "devstoreaccount1",
-        "AZURE_STORAGE_KEY": KEY,
-        "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{between.port}/devstoreaccount1",
-        "AZURE_CONTAINER_NAME": "lake",
-    }
 
     def start(*words: object) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "adls_magic", "upload", *map(str, words)],
-            env=environment,
+            env=environment(account_at(between.port)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,13 @@ from adls_magic.core.text import format_size, parse_size
 from adls_magic.core.transfer import landing
 from adls_magic.lake import LocalLake
 
+from .processes import environment
 from .resuming import (
     CHECKPOINT,
     CHUNK,
     PATIENCE,
     Gate,
     Setting,
-    environment,
     flushes,
     is_append,
     is_flush,
@@ -37,7 +37,6 @@ from .resuming import (
     number,
     setting,
     settled,
-    shorten_checkpoints,
     travelled,
 )
 
@@ -45,19 +44,6 @@ SIZE = 100 * CHUNK + 7
 LIMIT = SIZE * 6 // 10
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills")
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLake]:
-    with LocalLake(tmp_path_factory.mktemp("lake")) as running:
-        yield running
-
-
-@pytest.fixture
-def here(lake: LocalLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
-    shorten_checkpoints(monkeypatch)
-    with setting(lake, tmp_path) as made:
-        yield made
 
 
 def killed(here: Setting, source: Path, **given: Any) -> int:
@@ -186,10 +172,10 @@ def test_the_lake_restarts_elsewhere_in_between(tmp_path: Path):
 
 @pytest.mark.skipif("ADLS_RESUME_SIZE" not in os.environ, reason="set ADLS_RESUME_SIZE=1GiB")
 @pytest.mark.timeout(1200)
-def test_at_the_real_distances(lake: LocalLake, tmp_path: Path):
+def test_at_the_real_distances(own_lake: LocalLake, tmp_path: Path):
     """Chunks and checkpoints are those that everybody gets."""
     size = parse_size(os.environ["ADLS_RESUME_SIZE"])
-    with setting(lake, tmp_path) as here:
+    with setting(own_lake, tmp_path) as here:
         source = here.source(64 * 1024 * 1024)
         with source.open("r+b") as file:
             block = file.read()
@@ -208,7 +194,7 @@ def test_at_the_real_distances(lake: LocalLake, tmp_path: Path):
         print(f"{format_size(size)}: {format_size(safe)} were safe, {format_size(again)} travelled")
         assert said["resumed_from"] == safe and again == size - safe
         assert size * 6 // 10 - safe < 2 * landing.CHECKPOINT_BYTES
-        target = lake.root / "lake" / here.directory / "target"
+        target = own_lake.root / "lake" / here.directory / "target"
         with source.open("rb") as ours, target.open("rb") as theirs:
             while data := ours.read(1 << 20):
                 assert theirs.read(1 << 20) == data

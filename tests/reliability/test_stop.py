@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from core.conftest import (  # noqa: F401 - one is for every test here
-    KEY,
+    account_at,
     lake_port,
     nothing_is_left,
 )
@@ -32,7 +32,8 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
 from adls_magic.lake import LocalLake
 
-ROOT = Path(__file__).parents[2]
+from . import processes
+
 SOON = 5.0  # seconds; a second is what is meant, and met where nothing else runs
 PATIENCE = 60.0  # seconds, for what must happen at all
 OLD = b"what was there before"
@@ -115,18 +116,10 @@ def line(lake: LocalLake) -> Iterator[Line]:
 @pytest.fixture(scope="module")
 def environment(line: Line, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("home")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURE_")}
-    return {
-        **kept,
-        "PYTHONPATH": str(ROOT),
+    return processes.environment(account_at(line.port)) | {
+        "PYTHONWARNINGS": "",  # a kernel has some of its own
         "HOME": str(home),
         "IPYTHONDIR": str(home / "ipython"),
-        "ADLS_MAGIC_CONFIG": str(home / "none.ini"),
-        "AZURE_CONFIG_DIR": str(home / "none"),
-        "AZURE_STORAGE_ACCOUNT": "devstoreaccount1",
-        "AZURE_STORAGE_KEY": KEY,
-        "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{line.port}/devstoreaccount1",
-        "AZURE_CONTAINER_NAME": "lake",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.transfer import existing, file_transfer, landing, progress
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import MemoryReader
-from adls_magic.lake import LocalLake
 
 from .resuming import (
     CHECKPOINT,
@@ -33,9 +32,7 @@ from .resuming import (
     is_flush,
     number,
     path_of,
-    setting,
     settled,
-    shorten_checkpoints,
     travelled,
 )
 
@@ -44,18 +41,9 @@ SIZE = 100 * CHUNK + 7
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills")
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLake]:
-    with LocalLake(tmp_path_factory.mktemp("lake")) as running:
-        yield running
-
-
-@pytest.fixture
-def here(lake: LocalLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
-    shorten_checkpoints(monkeypatch)
+@pytest.fixture(autouse=True)
+def quick_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_transfer, "_FIRST_PAUSE", 0.01)
-    with setting(lake, tmp_path) as made:
-        yield made
 
 
 def lands(here: Setting, remote: RemotePath, position: int, data: bytes) -> None:

@@ -155,13 +155,11 @@ class Client(ReadCalls, LeaseCalls):
         try:
             self.renew_lease(remote, lease_id)
         except errors.ConflictError as error:
-            raise errors.ConflictError(
+            raise error.retold(
                 f"{error} The answer to the flush before that was lost, so whether the bytes are "
                 f"in {self.url(remote)} could not be learnt: look at its end before you append "
                 "them again.",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
+                errors.ConflictError,
             ) from None
 
     def find(self, remote: RemotePath) -> PathProperties | None:

@@ -13,6 +13,8 @@ _DAMAGED = (
     "the bytes were damaged on the way, each time they were sent: run it again, and if that "
     "fails, over another network or from another machine"
 )
+_LEASED = (errors.ConflictError, "somebody holds a lease on it: wait or end it")
+_LEASE_ENDED = (errors.ConflictError, "our lease has ended: run it again")
 
 # By error code: the class of the error, and the cure. None keeps the class that fits the status.
 CURES: dict[str, tuple[_Kind | None, str]] = {
@@ -86,19 +88,13 @@ CURES: dict[str, tuple[_Kind | None, str]] = {
         None,
         "this account refuses account keys: use %adls_config --auth identity",
     ),
-    "LeaseAlreadyPresent": (errors.ConflictError, "somebody holds a lease on it: wait or end it"),
-    "LeaseIdMismatch": (errors.ConflictError, "our lease has ended: run it again"),
-    "LeaseIdMismatchWithLeaseOperation": (
-        errors.ConflictError,
-        "our lease has ended: run it again",
-    ),
-    "LeaseIdMissing": (errors.ConflictError, "somebody holds a lease on it: wait or end it"),
+    "LeaseAlreadyPresent": _LEASED,
+    "LeaseIdMismatch": _LEASE_ENDED,
+    "LeaseIdMismatchWithLeaseOperation": _LEASE_ENDED,
+    "LeaseIdMissing": _LEASED,
     "LeaseLost": (errors.ConflictError, "our lease was taken or has ended: run it again"),
-    "LeaseNotPresent": (errors.ConflictError, "our lease has ended: run it again"),
-    "LeaseNotPresentWithLeaseOperation": (
-        errors.ConflictError,
-        "our lease has ended: run it again",
-    ),
+    "LeaseNotPresent": _LEASE_ENDED,
+    "LeaseNotPresentWithLeaseOperation": _LEASE_ENDED,
     "Md5Mismatch": (errors.IntegrityError, _DAMAGED),
     "NoAuthenticationInformation": (
         None,

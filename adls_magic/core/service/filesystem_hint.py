@@ -28,11 +28,9 @@ def filesystem_hint(account: Account, wanted: str) -> Iterator[None]:
     except PathNotFoundError as error:
         if error.code != "FilesystemNotFound":
             raise
-        raise PathNotFoundError(
+        raise error.retold(
             f"{error}{_there_are(account, wanted)}",
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
+            PathNotFoundError,
         ) from None
 
 

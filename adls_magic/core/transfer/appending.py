@@ -154,12 +154,9 @@ class AppendingTarget(Target):
             is_unclear = isinstance(error, errors.ConnectionFailedError) or error.status in _UNCLEAR
             if not is_unclear:
                 raise
-            raise type(error)(
+            raise error.retold(
                 f"{error} Whether the bytes are in {self._client.url(self.remote)} could not be "
                 "learnt: look at its end before you append them again.",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
             ) from None
 
     def verify(self, size: int, content_md5: str | None) -> None:

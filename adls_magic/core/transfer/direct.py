@@ -31,12 +31,10 @@ class DirectTarget(Target):
         try:
             self._etag = self._fill(body, content_md5)
         except errors.PathNotFoundError as error:
-            raise errors.ConflictError(
+            raise error.retold(
                 f"{self._client.url(self.remote)} was removed by somebody else while it was "
                 "written: run it again.",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
+                errors.ConflictError,
             ) from None
         self._is_ours = False
         return self._etag

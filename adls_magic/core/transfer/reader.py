@@ -184,20 +184,30 @@ def _buffer() -> memoryview:
 
 
 class MemoryReader:
-    """Bytes in memory, read without copying."""
+    """Bytes in memory, in one part or several, read without copying.
+
+    Args:
+        parts: the bytes.
+        start: position of the first of them, for a piece of something longer.
+    """
 
     is_lasting = False
     descriptor: int | None = None
 
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._view = memoryview(data).cast("B")
-        self.size = len(self._view)
+    def __init__(self, *parts: bytes | bytearray | memoryview, start: int = 0) -> None:
+        self._views = [memoryview(part).cast("B") for part in parts]
+        self._start = start
+        self.size = sum(len(view) for view in self._views)
 
     def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
         """Yield slices of the memory itself."""
-        end = position + length
-        for start in range(position, end, BLOCK):
-            yield self._view[start : min(start + BLOCK, end)]
+        skipped, left = position - self._start, length
+        for view in self._views:
+            here = view[skipped : skipped + left]
+            for start in range(0, len(here), BLOCK):
+                yield here[start : start + BLOCK]
+            skipped = max(0, skipped - len(view))
+            left -= len(here)
 
     def identity(self) -> str:
         """Name the bytes as `version` does."""
@@ -207,7 +217,10 @@ class MemoryReader:
         """Name the bytes by their digest; many bytes, which would take long, by chance."""
         if self.size > _MOST_HASHED:
             return os.urandom(16).hex()
-        return hashlib.blake2b(self._view, digest_size=16).hexdigest()
+        digest = hashlib.blake2b(digest_size=16)
+        for view in self._views:
+            digest.update(view)
+        return digest.hexdigest()
 
     def check_unchanged(self) -> None:
         """Nothing to compare: the bytes are held."""

@@ -163,12 +163,9 @@ class RemoteFile(io.RawIOBase):
             count = self._client.read_into(self._remote, view, start=start, if_match=self._etag)
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             what = "was removed" if isinstance(error, errors.PathNotFoundError) else "changed"
-            raise type(error)(
+            raise error.retold(
                 f"{self._url} {what} while it was read, so what was read is of an older version: "
                 "open it again.",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
             ) from None
         if count < len(view):
             raise errors.IntegrityError(

@@ -75,12 +75,10 @@ class StagedTarget(DirectTarget):
         """Tell of another run of the same upload, if that is what `error` means."""
         if error.status not in (404, 412) or not self.is_staged:
             return error
-        return errors.ConflictError(
+        return error.retold(
             f"The upload to {self._client.url(self.remote)} was taken over by another run of it, "
             "so this one has stopped; the target is old or new, and whole.",
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
+            errors.ConflictError,
         )
 
     def appear(self) -> None:
@@ -110,13 +108,11 @@ class StagedTarget(DirectTarget):
                 raise  # the credential itself has become invalid
             label = " ".join(part for part in ("403", error.code) if part)
             label += f", request {error.request_id}" if error.request_id else ""
-            raise errors.PermissionDeniedError(
+            raise error.retold(
                 f"The credential may write {self._client.url(self.remote)} but not rename, which "
                 "making it appear in one step needs: get one with the right to move (m), or add "
                 f"--in-place. [{label}]",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
+                errors.PermissionDeniedError,
             ) from None
 
     def _came_meanwhile(self, error: errors.PathExistsError) -> errors.AdlsError:
@@ -130,9 +126,7 @@ class StagedTarget(DirectTarget):
         if found is None or self._wish.if_exists == "skip":
             return error
         judge(found, self._wish, url)
-        return errors.ConflictError(
+        return error.retold(
             f"{url} came into being while it was uploaded: run it again to replace it.",
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
+            errors.ConflictError,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 
+from adls_magic.core.transfer.filling import Filling
 from adls_magic.core.transfer.plan import Piece, UploadPlan
 from adls_magic.core.transfer.reader import MemoryReader, Reader
 
@@ -58,8 +58,8 @@ class FileSupply:
 class StreamSupply:
     """The pieces of a stream, in the order in which its producer filled them.
 
-    Their memory is used again once they have arrived, so that it never is more than what is on
-    its way and what is being filled.
+    What had to be copied lies in memory that is used again once its piece has arrived, so that
+    it never is more than what is on its way and what is being filled.
     """
 
     def __init__(self) -> None:
@@ -88,30 +88,22 @@ class StreamSupply:
                 return buffer
         return bytearray(length)
 
-    def put(self, buffer: bytearray, length: int) -> None:
-        """Add the next piece: the first `length` bytes, which must not change until released."""
-        data = memoryview(buffer)[:length]
-        self._held[self.size] = buffer
-        self._filled.append((_Shifted(data, self.size), Piece(self.size, length)))
-        self.size += length
+    def put(self, filling: Filling) -> None:
+        """Add the next piece, whose bytes must not change until it is released."""
+        parts, memory = filling.done()
+        if memory is not None:
+            self._held[self.size] = memory
+        piece = Piece(self.size, filling.filled)
+        self._filled.append((MemoryReader(*parts, start=self.size), piece))
+        self.size += piece.length
         self._count += 1
 
     def release(self, position: int) -> None:
         """Let the memory of the piece at `position`, which has arrived, be used again."""
-        self._free.append(self._held.pop(position))
+        memory = self._held.pop(position, None)
+        if memory is not None:
+            self._free.append(memory)
 
     def take(self) -> tuple[Reader, Piece] | None:
         """Return the next filled piece, None when none is waiting."""
         return self._filled.popleft() if self._filled else None
-
-
-class _Shifted(MemoryReader):
-    """A piece's bytes, read at the piece's position in the file."""
-
-    def __init__(self, data: bytearray | memoryview, start: int) -> None:
-        super().__init__(data)
-        self._start = start
-
-    def blocks(self, position: int, length: int) -> Iterator[bytes | memoryview]:
-        """Yield slices, `position` counted from the start of the file."""
-        return super().blocks(position - self._start, length)

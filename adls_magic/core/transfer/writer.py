@@ -12,6 +12,7 @@ from typing import Any
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.existing import SkippedError
+from adls_magic.core.transfer.filling import Filling
 from adls_magic.core.transfer.job import UploadResult
 from adls_magic.core.transfer.plan import stream_chunk
 from adls_magic.core.transfer.run import Run
@@ -40,8 +41,6 @@ class Writer(CommittedOnExit):
         self.name = remote.path
         self._digest = hashlib.md5(usedforsecurity=False) if run.options.md5 else None
         self._position = 0  # bytes handed over
-        self._piece = bytearray(self._chunk())
-        self._filled = 0  # bytes of the piece
         self._handed = time.monotonic()
         self.closed = False
         self.skipped = False
@@ -52,6 +51,7 @@ class Writer(CommittedOnExit):
         self._transfer = StreamTransfer(
             target, run.progress.count, stop=run.client.stop, digest=self._md5()
         )
+        self._filling = self._new_filling()
         run.adopt(self._transfer)
         try:
             target.look()
@@ -63,8 +63,9 @@ class Writer(CommittedOnExit):
         digest = self._digest
         return None if digest is None else lambda: base64.b64encode(digest.digest()).decode()
 
-    def _chunk(self) -> int:
-        return stream_chunk(self._position, self._run.options.chunk_size)
+    def _new_filling(self) -> Filling:
+        size = stream_chunk(self._position, self._run.options.chunk_size)
+        return Filling(size, self._transfer.supply.buffer)
 
     def writable(self) -> bool:
         """True, as for every file opened for writing."""
@@ -80,7 +81,7 @@ class Writer(CommittedOnExit):
 
     def tell(self) -> int:
         """Return the number of bytes written so far."""
-        return self._position + self._filled
+        return self._position + self._filling.filled
 
     def flush(self) -> None:
         """Do nothing: what is written appears when the file is closed."""
@@ -121,7 +122,7 @@ class Writer(CommittedOnExit):
         if self.skipped:
             return taken
         try:
-            self._take(view)
+            self._take(view, lasting=type(data) is bytes)
         except BaseException as error:
             # Nobody knows how much of it was taken, and a piece on its way may be the one that
             # would be filled next.
@@ -130,17 +131,14 @@ class Writer(CommittedOnExit):
             raise
         return taken
 
-    def _take(self, view: memoryview) -> None:
+    def _take(self, view: memoryview, *, lasting: bool) -> None:
         if self._digest is not None:
             self._digest.update(view)
         while len(view):
-            part = view[: len(self._piece) - self._filled]
-            self._piece[self._filled : self._filled + len(part)] = part
-            self._filled += len(part)
-            view = view[len(part) :]
-            if self._filled == len(self._piece):
+            view = view[self._filling.take(view, lasting=lasting) :]
+            if self._filling.is_full:
                 self._hand_over()
-        if self._filled and time.monotonic() - self._handed >= TOUCH_SECONDS:
+        if self._filling.filled and time.monotonic() - self._handed >= TOUCH_SECONDS:
             self._hand_over()
 
     def _hand_over(self) -> None:
@@ -158,7 +156,6 @@ class Writer(CommittedOnExit):
         )
         self._check()
         self._put_piece()
-        self._piece = self._transfer.supply.buffer(self._chunk())
 
     def _check(self) -> None:
         """Raise the failure of what was sent, if there is one."""
@@ -169,9 +166,9 @@ class Writer(CommittedOnExit):
 
     def _put_piece(self) -> None:
         with self._run.pool.lock:
-            self._transfer.supply.put(self._piece, self._filled)
-            self._position += self._filled
-            self._filled = 0
+            self._transfer.supply.put(self._filling)
+            self._position += self._filling.filled
+            self._filling = self._new_filling()
             self._handed = time.monotonic()
             self._run.pool.wake(self._transfer)
 
@@ -190,7 +187,7 @@ class Writer(CommittedOnExit):
         transfer = self._transfer
         with self._run:
             if not self.skipped:
-                if self._filled:
+                if self._filling.filled:
                     self._put_piece()
                 with self._run.pool.lock:
                     transfer.end()
