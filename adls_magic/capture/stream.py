@@ -25,17 +25,23 @@ from adls_magic.capture.beside import Bytes, CellStderr, copy_of, leads_to
 from adls_magic.capture.descriptor import Descriptor, available, write_all
 from adls_magic.capture.swap import swapped
 from adls_magic.capture.target import Target
+from adls_magic.core.errors import CellError
+from adls_magic.core.transfer.lasting import bytes_of
+
+_GATHERED = 256 * 1024  # characters of printed text that are passed on at a time
+_COST = 64  # characters that a text counts for besides its own: each is an object of its own
 
 
 class _Now:
     """What changes with every write. Apart, as setting an attribute of the stream is slow."""
 
-    __slots__ = ("failure", "sender", "shown")
+    __slots__ = ("failure", "room", "sender", "shown")
 
     def __init__(self) -> None:
         self.sender: int | None = None  # thread that is sending to the target
         self.failure: Exception | None = None
         self.shown = 0  # bytes shown in the notebook as well
+        self.room = 0  # characters that may be gathered before they are passed on
 
 
 _forks = 0  # how many forks lie between this process and the first one
@@ -78,6 +84,7 @@ class CellStdout(io.TextIOBase):
         self._active = False
         self._revealed = 0  # bytes of the text that `reveal` has been through
         self._now = _Now()
+        self._texts: list[str] = []  # printed, and not passed on yet
         self._descriptor: Descriptor | None = None
         self._before: Any = sys.stdout
         self._outside: Any = self._before
@@ -138,16 +145,21 @@ class CellStdout(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if not text:  # as the `end=""` of a print
             return 0
-        if self._active and self._now.sender is None and get_ident() == self._owner_id:
-            # The usual case, without detours: `take` in a frame less, for cells that print lines.
-            data = text.encode("utf-8", "backslashreplace")
-            if _forks == self._forks:
-                with self._lock:
-                    if self._descriptor is not None and self._descriptor.pending(0):
-                        self._descriptor.drain()
-                    self._take_locked(data)
-            else:
-                self.take(data)
+        now = self._now
+        if (
+            self._active
+            and now.sender is None
+            and get_ident() == self._owner_id
+            and _forks == self._forks
+        ):
+            # The usual case, without detours, for cells that print lines.
+            with self._lock:
+                if self._descriptor is not None and self._descriptor.pending(0):
+                    self._descriptor.drain()
+                self._texts.append(text)
+                now.room -= len(text) + _COST
+                if now.room < 0:
+                    self._pass_on()
         elif self.captures_this_thread():
             self.take(text.encode(self.encoding, self.errors))
         else:
@@ -163,7 +175,7 @@ class CellStdout(io.TextIOBase):
         with self._lock:
             if self._descriptor is not None and self._descriptor.pending(0):
                 self._descriptor.drain()
-            self._take_locked(data)
+            self._pass_on(data)
 
     def captures_this_thread(self) -> bool:
         """Return whether what this thread prints belongs to the cell."""
@@ -182,6 +194,7 @@ class CellStdout(io.TextIOBase):
         with self._lock:
             if self._descriptor is not None:
                 self._descriptor.drain()  # what was printed before is shown before
+            self._pass_on_quietly()
         stream = sys.stdout = _Passing(self._outside, self._write_outside)
         try:
             yield
@@ -207,7 +220,7 @@ class CellStdout(io.TextIOBase):
             stderr = self._stderr is not None
             if self._stderr is not None:
                 self._swaps.enter_context(self._stderr.kept_outside())
-            self._descriptor = Descriptor(self._take_quietly, self._lock, stderr=stderr)
+            self._descriptor = Descriptor(self._pass_on_quietly, self._lock, stderr=stderr)
             self._descriptor.start()
         self._active = True
         if self._stderr is not None:
@@ -224,6 +237,7 @@ class CellStdout(io.TextIOBase):
         if descriptor is not None:
             descriptor.finish()
         with self._lock:
+            self._pass_on_quietly()
             self._active = False
         self._swaps.close()
         self._outside, self._write_outside = self._before, self._write_before
@@ -234,26 +248,43 @@ class CellStdout(io.TextIOBase):
     def _write_of_before(self, text: str) -> int:
         return self.write(text)
 
-    def _take_quietly(self, data: bytes) -> None:
+    def _pass_on_quietly(self, data: bytes = b"") -> None:
         with suppress(Exception):  # kept in `failure`; the next print of the cell raises it
-            self._take_locked(data)
+            self._pass_on(data)
 
-    def _take_locked(self, data: bytes) -> None:
+    def _pass_on(self, data: bytes = b"") -> None:
+        """Let the target take what was printed and gathered, then `data`. Call it with the lock."""
         now = self._now
+        printed: bytes | memoryview = b""
         if now.failure is None:
             now.sender = get_ident()
             try:
-                self._target.append(data)
+                if self._texts:
+                    printed = bytes_of("".join(self._texts))
+                    self._texts.clear()
+                    self._target.append(printed)
+                if data:
+                    self._target.append(data)
             except Exception as error:  # noqa: BLE001 - raised below, in the cell's own thread
                 now.failure = error
+            except BaseException:  # a Stop, which the cell may catch
+                now.failure = CellError("the cell was stopped while its text was taken")
+                raise
             finally:
                 now.sender = None
         if now.failure is not None:
+            self._texts.clear()
+            now.room = 0  # so that the next print raises it
             if threading.current_thread() is self._owner:
                 raise now.failure
-        elif self._show_limit is None or now.shown < self._show_limit:
-            now.shown += len(data)
-            self._write_outside(self._decoder.decode(data))
+            return
+        if self._shows():
+            now.shown += len(printed) + len(data)
+            self._write_outside(self._decoder.decode(bytes(printed) + data))
+        now.room = 0 if self._shows() else _GATHERED
+
+    def _shows(self) -> bool:
+        return self._show_limit is None or self._now.shown < self._show_limit
 
 
 class _Passing:
