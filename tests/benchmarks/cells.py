@@ -50,10 +50,10 @@ LINES = {"line": Line(latency=0.030, connection_rate=50, total_rate=400)}
 
 
 def printing(size: int) -> str:
-    """The cell that prints 1 GiB, `size` characters at a time."""
+    """The cell that prints 1 GiB, `size` characters at a time, each time other ones."""
     return (
-        f"block = ('x' * 127 + '\\n') * {size // 128}\n"
-        f"for _ in range({GIB // size}):\n    print(block, end='')\n"
+        f"rest = ('x' * 127 + '\\n') * {size // 128 - 1}\n"
+        f"for n in range({GIB // size}):\n    print(f'{{n:127}}\\n{{rest}}', end='')\n"
     )
 
 

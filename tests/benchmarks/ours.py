@@ -14,10 +14,13 @@ import adls_magic.core.transfer.upload
 
 
 def blocks(size: int) -> Iterator[bytes]:
-    """A stream of that many bytes whose length nobody can know before its end."""
-    block = bytes(MIB)
+    """A stream of that many bytes whose length nobody can know before its end.
+
+    Every block is an object of its own, as where bytes come from somewhere.
+    """
+    block = bytearray(MIB)
     for _ in range(size // MIB):
-        yield block
+        yield bytes(block)
     yield bytes(size % MIB)
 
 
