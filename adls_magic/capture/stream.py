@@ -26,7 +26,6 @@ from adls_magic.capture.descriptor import Descriptor, available, write_all
 from adls_magic.capture.swap import swapped
 from adls_magic.capture.target import Target
 from adls_magic.core.errors import CellError
-from adls_magic.core.transfer.lasting import bytes_of
 
 _GATHERED = 256 * 1024  # characters of printed text that are passed on at a time
 _COST = 64  # characters that a text counts for besides its own: each is an object of its own
@@ -255,12 +254,12 @@ class CellStdout(io.TextIOBase):
     def _pass_on(self, data: bytes = b"") -> None:
         """Let the target take what was printed and gathered, then `data`. Call it with the lock."""
         now = self._now
-        printed: bytes | memoryview = b""
+        printed = b""
         if now.failure is None:
             now.sender = get_ident()
             try:
                 if self._texts:
-                    printed = bytes_of("".join(self._texts))
+                    printed = "".join(self._texts).encode(self.encoding, self.errors)
                     self._texts.clear()
                     self._target.append(printed)
                 if data:
@@ -280,7 +279,7 @@ class CellStdout(io.TextIOBase):
             return
         if self._shows():
             now.shown += len(printed) + len(data)
-            self._write_outside(self._decoder.decode(bytes(printed) + data))
+            self._write_outside(self._decoder.decode(printed + data))
         now.room = 0 if self._shows() else _GATHERED
 
     def _shows(self) -> bool:

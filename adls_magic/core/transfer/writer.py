@@ -14,7 +14,6 @@ from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.filling import Filling
 from adls_magic.core.transfer.job import UploadResult
-from adls_magic.core.transfer.lasting import is_lasting
 from adls_magic.core.transfer.plan import stream_chunk
 from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.stream_transfer import TOUCH_SECONDS, StreamTransfer
@@ -123,7 +122,7 @@ class Writer(CommittedOnExit):
         if self.skipped:
             return taken
         try:
-            self._take(view, lasting=is_lasting(data))
+            self._take(view, lasting=type(data) is bytes)
         except BaseException as error:
             # Nobody knows how much of it was taken, and a piece on its way may be the one that
             # would be filled next.
