@@ -40,7 +40,7 @@ class Sample:
     done: int  # tasks ended
     running: int  # tasks under way
     throttled: int  # answers and time-outs that ask for less load
-    cpu: float  # processor seconds of this process
+    cpu: float  # processor seconds that went into sending, at the most
     has_more: bool  # tasks are waiting for a free place
 
 
@@ -193,7 +193,7 @@ class Concurrency:
 
 
 def _is_busy(sample: Sample, begin: Sample) -> bool:
-    """True when this process, and not the line, sets the pace."""
+    """True when the sending itself, and not the line, sets the pace."""
     return sample.cpu - begin.cpu >= _BUSY * (sample.now - begin.now)
 
 

@@ -81,6 +81,8 @@ class Pool:
         # inside the wait of one can leave its lock in the wrong hands.
         self._change: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_over: Callable[[], bool] = lambda: False
+        self._callers_cpu: dict[int, float] = {}  # by thread: seconds at its latest look
+        self._cpu_of_callers = 0.0  # seconds
 
     @property
     def running(self) -> int:
@@ -126,9 +128,19 @@ class Pool:
             done=self._done,
             running=self._running,
             throttled=self._traffic.throttled,
-            cpu=time.process_time(),
+            cpu=self._cpu(),
             has_more=self._has_more,
         )
+
+    def _cpu(self) -> float:
+        """Processor seconds of all but the threads that look in here between writing a stream.
+
+        What they do there is not sending, however busy they are with it.
+        """
+        caller, seconds = threading.get_ident(), time.thread_time()
+        self._cpu_of_callers += seconds - self._callers_cpu.get(caller, seconds)
+        self._callers_cpu[caller] = seconds
+        return time.process_time() - self._cpu_of_callers
 
     def close(self, patience: float | None = None) -> None:
         """End the threads after their current tasks, waiting at most `patience` seconds."""
