@@ -148,7 +148,8 @@ def test_a_processor_that_becomes_busy_takes_nothing_back():
 @pytest.mark.parametrize(
     ("tasks", "round_trip", "start"),
     [
-        (None, 0.03, 4),
+        (None, 0.0005, 4),
+        (None, 0.03, 16),
         (8, 0.03, 4),
         (64, 0.0005, 4),
         (64, 0.005, 8),

@@ -51,8 +51,8 @@ class Concurrency:
         fixed: the user's choice, which then never changes.
         most: never more than this.
         task_size: bytes that a task carries at most.
-        tasks: how many there will be; with many, and far from the service, more are begun at
-            once, as there is time to find out that it was too many.
+        tasks: how many there will be, None when nobody knows; with many, and far from the
+            service, more are begun at once, as there is time to find out that it was too many.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Concurrency:
         task_size: int = 0,
         tasks: int | None = None,
     ) -> None:
-        self._most_at_first = min(most, max(START, (tasks or 0) // 4))
+        self._most_at_first = most if tasks is None else min(most, max(START, tasks // 4))
         self.limit = fixed or min(START, most)
         self._is_informed = False
         self._is_fixed = fixed is not None
