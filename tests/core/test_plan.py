@@ -65,12 +65,14 @@ def check_grid(size: int, plan) -> None:
     assert plan.index_at(size) == plan.count
 
 
-@given(SIZES, st.integers(1, 10**12))
-def test_only_the_grid_and_the_end_have_an_index(size: int, position: int):
+@given(st.data(), SIZES)
+def test_only_the_grid_and_the_end_have_an_index(data, size: int):
     plan = plan_upload(size)
+    grid = st.integers(0, plan.count + 3).map(lambda number: number * plan.chunk_size)
+    position = data.draw(grid | st.integers(0, 2 * size + 2))
     assume(position != size)
     index = plan.index_at(position)
-    if position % plan.chunk_size:
+    if position % plan.chunk_size or position > size:
         assert index is None
     else:
         assert index == position // plan.chunk_size

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from adls_magic.core.errors import AdlsError, SourceError, SourceNotFoundError
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.content_type import guess_type
+from adls_magic.core.transfer.filling import Filling
 from adls_magic.core.transfer.reader import BLOCK, FileReader, MemoryReader
 from adls_magic.core.transfer.source import md5_of, open_reader, stream_of
 
@@ -350,6 +351,56 @@ def test_devices_are_streams():
     os.close(descriptor)
 
 
+@given(st.data(), st.lists(st.binary(max_size=30), max_size=5), st.integers(0, 1000))
+def test_bytes_in_several_parts_read_as_one(data, parts: list[bytes], start: int):
+    whole = b"".join(parts)
+    reader = MemoryReader(*parts, start=start)
+    assert reader.size == len(whole)
+    assert reader.identity() == MemoryReader(whole).identity()
+    first = data.draw(st.integers(0, len(whole)))
+    length = data.draw(st.integers(0, len(whole) - first))
+    blocks = [bytes(block) for block in reader.blocks(start + first, length)]
+    assert b"".join(blocks) == whole[first : first + length] and b"" not in blocks
+
+
+def test_a_disk_that_gives_fewer_bytes_than_the_file_has(path: Path, monkeypatch):
+    with contextlib.closing(FileReader(path)) as reader:
+        monkeypatch.setattr(FileReader, "_read_into", lambda *given: 0)
+        with pytest.raises(SourceError, match="does not give"):
+            list(reader.blocks(0, reader.size))
+
+
+@given(
+    st.integers(1, 40),
+    st.lists(st.tuples(st.binary(max_size=60), st.booleans()), max_size=8),
+)
+def test_a_piece_is_filled_with_what_was_written(size: int, writes: list[tuple[bytes, bool]]):
+    """Whatever is copied and whatever stays where it is; the caller's memory is its own again."""
+    full: list[bytes] = []
+
+    def done(filling: Filling) -> bytes:
+        parts, _ = filling.done()
+        assert sum(len(part) for part in parts) == filling.filled
+        return b"".join(parts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adls_magic.core.transfer.filling._LEAST_KEPT", 8)
+        filling = Filling(size, bytearray)
+        for data, lasting in writes:
+            given_data = data if lasting else bytearray(data)
+            view = memoryview(given_data)
+            while len(view):
+                view = view[filling.take(view, lasting=lasting) :]
+                if filling.is_full:
+                    full.append(done(filling))
+                    filling = Filling(size, bytearray)
+            if not lasting:
+                given_data[:] = bytes(len(data))
+        full.append(done(filling))
+    assert b"".join(full) == b"".join(data for data, _ in writes)
+    assert all(len(piece) == size for piece in full[:-1])
+
+
 # ---------------------------------------------------------------------------------- piece bodies
 
 
@@ -361,7 +412,7 @@ def test_what_is_counted_is_what_has_left(position: int, length: int, given_up: 
     class Small(MemoryReader):
         def blocks(self, position, length):
             for start in range(position, position + length, 7):
-                yield self._view[start : min(start + 7, position + length)]
+                yield memoryview(data)[start : min(start + 7, position + length)]
 
     counts: list[int] = []
     body = PieceBody(Small(data), position, length, counts.append)

@@ -218,6 +218,12 @@ def test_no_piece_is_sent_twice(between: Between, target):
     assert len(between.seen) <= 12 + 6
 
 
+def test_a_small_file_that_is_skipped_takes_two_requests(between: Between, target, client):
+    put(client, target, b"old")
+    result = send(account_at(between.port), b"new", target, if_exists="skip")
+    assert result.skipped and result.requests == 2 == len(between.seen)
+
+
 def test_requests_are_counted_right(between: Between, target):
     result = send(account_at(between.port), data_of(12 * CHUNK), target)
     assert result.requests == len(between.seen)

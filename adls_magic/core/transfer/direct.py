@@ -22,8 +22,7 @@ class DirectTarget(Target):
         """
         content_type = self._wish.content_type if body is None else self._mark
         if not self._create_new(content_type):
-            self.look()
-            # A stale stub that `look` removed leaves the name free.
+            # A stale stub that was removed leaves the name free.
             self._is_inherited = True
             if self._existing is not None or not self._create_new(content_type):
                 return self._replace_whole(body, content_md5)
@@ -40,7 +39,13 @@ class DirectTarget(Target):
         return self._etag
 
     def _create_new(self, content_type: str) -> bool:
-        """Create the target, or take what this very upload left before its append was cut off."""
+        """Create the target, or take what this very upload left before its append was cut off.
+
+        False when something else is there, or has been removed as it was stale.
+
+        Raises:
+            PathExistsError, ConflictError, SkippedError: as `look`.
+        """
         self._unanswered = content_type == self._mark
         try:
             self._etag = self._client.create(
@@ -56,6 +61,7 @@ class DirectTarget(Target):
             if stub is None and isinstance(error, errors.ConflictError):
                 raise
             if stub is None or stub.size > 0 or stub.content_type != self._mark:
+                self._consider(stub)
                 return False
             self._etag = stub.etag
             self._is_inherited = True

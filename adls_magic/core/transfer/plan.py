@@ -52,7 +52,9 @@ class UploadPlan:
         return Piece(position, min(self.chunk_size, self.size - position))
 
     def index_at(self, position: int) -> int | None:
-        """Return the piece that starts at `position`, None when that is not on the grid."""
+        """Return the piece that starts at `position` (the end counts as one), None if none does."""
+        if position > self.size:
+            return None
         if position == self.size:
             return self.count
         return position // self.chunk_size if position % self.chunk_size == 0 else None

@@ -104,6 +104,11 @@ class FileReader:
 
     def cut_short(self) -> SourceError:
         """Return the error that tells of an end before the expected one."""
+        if os.fstat(self._fd).st_size >= self.size:
+            return SourceError(
+                f"{self._path} cannot be read any more: it has bytes that its disk or its server "
+                "does not give. The target is unchanged."
+            )
         return SourceError(
             f"{self._path} became shorter while it was read; the target is unchanged. "
             "Upload it again when nothing writes to it."

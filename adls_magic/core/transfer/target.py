@@ -68,7 +68,10 @@ class Target:
             ConflictError: a directory is there, or somebody holds a lease.
             SkippedError: a file is there and is to be left alone.
         """
-        found = self._client.find(self.remote)
+        self._consider(self._client.find(self.remote))
+
+    def _consider(self, found: PathProperties | None) -> None:
+        """Act on what is at the target; raises what `look` does."""
         if found is not None and is_stale(found):
             self._client.delete(self.remote, if_match=found.etag)
             found = None
