@@ -136,8 +136,8 @@ def test_the_policy_of_retries_is_named() -> None:
 
 
 def test_example_shows_what_it_really_shows(tmp_path: Path) -> None:
-    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (extra notebook)")
-    pytest.importorskip("nbclient", reason="nbclient is not installed (extra notebook)")
+    import nbformat
+
     execute = runpy.run_path(str(CHECKOUT / "notebooks" / "run.py"))["execute"]
     cells, shown = code("## In thirty seconds", "python"), code("## In thirty seconds", "text")
     notebook = tmp_path / "example.ipynb"

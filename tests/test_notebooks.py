@@ -6,11 +6,9 @@ import re
 import runpy
 from pathlib import Path
 
+import nbformat
 import pytest
 from shown_text import text_of
-
-pytest.importorskip("nbclient", reason="nbclient is not installed (extra notebook)")
-import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))

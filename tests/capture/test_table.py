@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
 import pytest
 
 from adls_magic.output.formats import CONTENT_TYPES, PLAIN
 
 from .conftest import PATH, ROOT
-
-nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (extra notebook)")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (extra notebook)")
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETUP = """

@@ -148,7 +148,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> RetryPolicy:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's side of TLS for the names below, and the file that makes it trusted."""
-    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -327,7 +327,8 @@ NOT_BY = (
 
 def default_credential(*, but: str):
     """azure-identity's own chain with one way in only, so that nobody is asked on a network."""
-    identity = pytest.importorskip("azure.identity")
+    from azure import identity
+
     left_out = {f"exclude_{name}_credential": True for name in NOT_BY if name != but}
     return identity.DefaultAzureCredential(**left_out)
 
@@ -351,7 +352,6 @@ def test_what_azure_identity_logs_is_not_printed():
         "try: Bearer(default_identity()).apply('GET', '/', {})\n"
         "except Exception as error: print(error)\n"
     )
-    pytest.importorskip("azure.identity")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("No token could be had from DefaultAzureCredential: nobody")
     assert done.stderr == ""

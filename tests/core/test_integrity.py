@@ -78,7 +78,6 @@ def check(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "md5":
         request.getfixturevalue("without_crc")
         return {"md5": True}
-    pytest.importorskip("anycrc")
     return {}
 
 
@@ -100,7 +99,6 @@ def is_append(got: Forwarded) -> bool:
 
 
 def test_known_sums():
-    pytest.importorskip("anycrc")
     assert checksum.crc64_of([b"123456789"]) == "iJh5CoYUi64="
     assert checksum.crc64_of([b"12", memoryview(b"3456"), b"", b"789"]) == "iJh5CoYUi64="
     assert checksum.crc64_of([]) == "AAAAAAAAAAA="
@@ -112,7 +110,6 @@ def test_known_sums():
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_the_lakes_own_table_gives_the_same(blocks: list[bytes]):
-    pytest.importorskip("anycrc")
     wanted = theirs.crc64_header(theirs.crc64_by_table(b"".join(blocks)))
     assert checksum.crc64_of(map(memoryview, blocks)) == wanted
 
@@ -191,7 +188,6 @@ def test_without_package_and_option_nothing_is_summed(
 def test_files_still_leave_straight_from_the_systems_cache(lake, target, tmp_path, monkeypatch):
     if not bodies.is_available():
         pytest.skip("only where sendfile is used")
-    pytest.importorskip("anycrc")
     sent: list[int] = []
 
     def counted(*args: Any) -> int:
@@ -205,7 +201,6 @@ def test_files_still_leave_straight_from_the_systems_cache(lake, target, tmp_pat
 
 
 def test_stop_ends_the_summing_of_a_large_piece():
-    pytest.importorskip("anycrc")
     asked: list[int] = []
 
     def is_over() -> bool:
@@ -336,7 +331,6 @@ def test_a_piece_that_changed_since_it_was_summed_is_told(
 def test_a_piece_that_changed_without_a_trace_is_sent_as_it_is(
     between: Between, client, target, quick, tmp_path, monkeypatch
 ):
-    pytest.importorskip("anycrc")
     path = as_file(data_of(4 * LARGE), tmp_path)
     change_after_the_sum(path, monkeypatch, keep_time=True)
     result = send(account_at(between.port), path, target, chunk_size=LARGE, workers=1)

@@ -81,7 +81,6 @@ def test_papermill_runs_cells_and_stops_at_one_that_fails(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a process of its own: importing papermill warns, and it makes event loops."""
-    pytest.importorskip("papermill", reason="papermill is not installed (extra test)")
     cells = [
         "rows = 0",
         "%load_ext adls_magic\n%adls_config --local",

@@ -98,7 +98,6 @@ def test_markdown_has_a_line_for_every_row(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["pandas", "arrow"])
 def test_xlsx(kind: str) -> None:
-    pytest.importorskip("openpyxl")
     back = pd.read_excel(io.BytesIO(written(table(kind), ".xlsx")))
     pd.testing.assert_frame_equal(back, PLAIN)
 

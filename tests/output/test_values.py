@@ -333,7 +333,8 @@ def test_the_encoding_is_told_by_the_content_type() -> None:
 
 
 def test_real_charts_and_formulas() -> None:
-    altair = pytest.importorskip("altair")
+    import altair
+
     chart = altair.Chart({"values": [{"a": 1}]}).mark_bar().encode(x="a:Q")
     assert json.loads(written(chart, ".json"))["mark"]["type"] == "bar"
     assert b"vega" in written(chart, ".html")
@@ -344,7 +345,8 @@ def test_real_charts_and_formulas() -> None:
 
 
 def test_real_plotly() -> None:
-    plotly = pytest.importorskip("plotly.graph_objects")
+    import plotly.graph_objects as plotly
+
     drawn = plotly.Figure(plotly.Bar(y=[1, 2]))
     assert json.loads(written(drawn, ".json"))["data"][0]["type"] == "bar"
     whole, linked = written(drawn, ".html"), written(drawn, ".html", include_plotlyjs="cdn")
@@ -357,7 +359,8 @@ def test_real_plotly() -> None:
 
 
 def test_real_formulas() -> None:
-    sympy = pytest.importorskip("sympy")
+    import sympy
+
     x = sympy.Symbol("x")
     assert written(sympy.Integral(x**2, x), ".tex") == b"$\\displaystyle \\int x^{2}\\, dx$\n"
     assert written(x**2, ".txt") == b"x**2\n"

@@ -308,7 +308,6 @@ class Kernel:
 
 def test_stop_and_restart_of_a_kernel(here: Setting):
     """The cell that was stopped, run again in the same kernel; and in a new one after a kill."""
-    pytest.importorskip("ipykernel")
     gate = Gate(LIMIT)
     server = here.server(gate)
     here.source(SIZE)
