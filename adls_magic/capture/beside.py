@@ -137,6 +137,17 @@ class CellStderr(io.TextIOBase):
         return self._before.write(text)  # looked up each time: others replace it as well
 
 
+class Passing:
+    """A stream with the `write` that it had before the cell's output was taken from it."""
+
+    def __init__(self, stream: Any, write: Callable[[str], object]) -> None:
+        self._stream = stream
+        self.write = write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def leads_to(stream: Any, descriptor: int) -> bool:
     """Return whether a text stream writes to that descriptor itself, and is not one of a cell."""
     try:

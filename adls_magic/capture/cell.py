@@ -235,6 +235,7 @@ def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
     def showing(kind: Any, error: Any, traceback: Any) -> None:
         # An error of the lake is raised by the magic itself; here it would be shown twice.
         if error is not stdout.failure:
+            stdout.give_up(error)
             with stdout.outside():
                 stdout.reveal()  # as in any cell: first what it printed, then how it failed
                 show(kind, error, traceback)

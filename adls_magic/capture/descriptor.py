@@ -57,7 +57,8 @@ class Descriptor:
         self._saved_stderr = -1
         self._read_end = -1
         self._ended = False
-        self._finished = False
+        self._ending = False  # descriptor 1 is led back: what is in the pipe is the rest
+        self._finished = False  # the rest has been taken
         self._thread: threading.Thread | None = None
         self._poll = select.poll()  # looks without waiting; the reader has one that waits
         self.pending = self._poll.poll  # with 0: true when there is something to drain
@@ -88,23 +89,35 @@ class Descriptor:
             if data:
                 self._pass_on(data)
 
-    def finish(self) -> None:
-        """Lead descriptor 1 back, and take the rest of what has been written."""
+    def finish(self, acquire: Callable[[], bool]) -> None:
+        """Lead descriptor 1 back, and take the rest of what has been written.
+
+        Args:
+            acquire: takes the lock, or returns False when the rest is not wanted any more.
+        """
         if self._saved < 0:
             return
-        _flush_c_and_python()
+        try:
+            _flush_c_and_python()
+        finally:
+            self._lead_back()
+        if self._thread is None:
+            return  # Stop came before it was started
+        self._ending = True  # from here on the reader, if it is at work, does the same
+        if acquire():
+            try:
+                self.drain()
+                self._finished = True
+            finally:
+                self._lock.release()
+        if self._ended:
+            self._thread.join(_JOIN)
+
+    def _lead_back(self) -> None:
         os.dup2(self._saved, _STDOUT)
         if self._saved_stderr >= 0:
             os.dup2(self._saved_stderr, _STDERR)
             os.close(self._saved_stderr)
-        if self._thread is None:
-            return  # Stop came before it was started
-        with self._lock:
-            self.drain()
-            self._finished = True
-            ended = self._ended
-        if ended:
-            self._thread.join(_JOIN)
 
     def _pass_on(self, data: bytes) -> None:
         if not self._finished:
@@ -118,7 +131,9 @@ class Descriptor:
         while not self._ended:
             poll.poll()
             with self._lock:
+                ending = self._ending
                 self.drain()
+                self._finished |= ending
         os.close(self._read_end)
         os.close(self._saved)
 

@@ -21,14 +21,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from threading import get_ident
 from typing import Any
 
-from adls_magic.capture.beside import Bytes, CellStderr, copy_of, leads_to
+from adls_magic.capture.beside import Bytes, CellStderr, Passing, copy_of, leads_to
 from adls_magic.capture.descriptor import Descriptor, available, write_all
 from adls_magic.capture.swap import swapped
-from adls_magic.capture.target import Target
-from adls_magic.core.errors import CellError
+from adls_magic.capture.target import Target, UnsentError
 
 _GATHERED = 256 * 1024  # characters of printed text that are passed on at a time
 _COST = 64  # characters that a text counts for besides its own: each is an object of its own
+_PATIENCE = 0.5  # seconds that a cell which failed waits for what is being sent
 
 
 class _Now:
@@ -190,11 +190,14 @@ class CellStdout(io.TextIOBase):
         if sys.stdout is not self:
             yield
             return
-        with self._lock:
-            if self._descriptor is not None:
-                self._descriptor.drain()  # what was printed before is shown before
-            self._pass_on_quietly()
-        stream = sys.stdout = _Passing(self._outside, self._write_outside)
+        if self._may_send():
+            try:
+                if self._descriptor is not None:
+                    self._descriptor.drain()  # what was printed before is shown before
+                self._pass_on_quietly()
+            finally:
+                self._lock.release()
+        stream = sys.stdout = Passing(self._outside, self._write_outside)
         try:
             yield
         finally:
@@ -228,18 +231,50 @@ class CellStdout(io.TextIOBase):
         self._swaps.enter_context(swapped(self._before, "write", self._write_of_before))
         sys.stdout = self
 
+    def give_up(self, reason: BaseException) -> None:
+        """Forget what was taken if a thread is sending and does not get it through.
+
+        After this nothing waits for the target, however slow the line is.
+        """
+        if self._lock.acquire(timeout=_PATIENCE):
+            self._lock.release()
+            return
+        self._now.failure = self._now.failure or UnsentError()
+        self._target.discard(reason)
+
     def finish(self) -> None:
-        """Give `sys.stdout` back, with everything taken that had been printed."""
+        """Give `sys.stdout` back, with everything taken that had been printed.
+
+        Raises:
+            KeyboardInterrupt: it was stopped, and what was taken is given up. `sys.stdout` and
+                the descriptors are given back all the same.
+        """
         if sys.stdout is self:
             sys.stdout = self._before
+        try:
+            self._take_the_rest()
+        except BaseException as stop:
+            self.give_up(stop)
+            raise
+        finally:
+            self._active = False
+            self._swaps.close()
+            self._outside, self._write_outside = self._before, self._write_before
+
+    def _take_the_rest(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            descriptor.finish()
-        with self._lock:
-            self._pass_on_quietly()
-            self._active = False
-        self._swaps.close()
-        self._outside, self._write_outside = self._before, self._write_before
+            descriptor.finish(self._may_send)
+        if self._may_send():
+            try:
+                self._pass_on_quietly()
+                self._active = False
+            finally:
+                self._lock.release()
+
+    def _may_send(self) -> bool:
+        """Take the lock; False when all is given up and a thread does not come back with it."""
+        return self._lock.acquire(timeout=-1 if self._now.failure is None else _PATIENCE)
 
     def _write_before(self, text: str) -> object:
         return self._before.write(text)  # looked up each time: others replace it as well
@@ -266,9 +301,10 @@ class CellStdout(io.TextIOBase):
                     self._target.append(data)
             except Exception as error:  # noqa: BLE001 - raised below, in the cell's own thread
                 now.failure = error
-            except BaseException:  # a Stop, which the cell may catch
-                now.failure = CellError("the cell was stopped while its text was taken")
-                raise
+            except BaseException:  # a Stop, which the cell may catch; or it was given up
+                now.failure = UnsentError()
+                if get_ident() == self._owner_id:
+                    raise
             finally:
                 now.sender = None
         if now.failure is not None:
@@ -284,14 +320,3 @@ class CellStdout(io.TextIOBase):
 
     def _shows(self) -> bool:
         return self._show_limit is None or self._now.shown < self._show_limit
-
-
-class _Passing:
-    """A stream with the `write` that it had before the cell's output was taken from it."""
-
-    def __init__(self, stream: Any, write: Callable[[str], object]) -> None:
-        self._stream = stream
-        self.write = write
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

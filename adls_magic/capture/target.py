@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
+from adls_magic.core.errors import CellError
 from adls_magic.output import compress
 from adls_magic.output.forms import Sink
 
@@ -17,11 +18,18 @@ _MOST_PARTS = 4096  # small writes that are held one by one; a short one takes 4
 _RECENT = 8 * 1024  # bytes at the end that can still be looked at
 
 
+class UnsentError(CellError):
+    """What the cell printed was given up; for a cell that prints on."""
+
+    def __init__(self) -> None:
+        super().__init__("the cell was stopped while its text was sent, so nothing was written")
+
+
 class Target:
     """A binary stream for writing that opens the file when its first mebibyte is full.
 
     So nothing is sent for what turns out to be empty, small and wrong, or not wanted after all.
-    One thread at a time may use it, not always the same one.
+    One thread at a time may use it, not always the same one; any may discard it.
     """
 
     def __init__(self, open_target: OpenTarget, content_type: str | None, compression: str) -> None:
@@ -35,6 +43,7 @@ class Target:
         self._held_size = 0
         self._most_held = HELD
         self._sent_last = b""  # the end of what was sent
+        self._discarded: BaseException | None = None
         self.size = 0  # bytes written, before compression
 
     def begin(self) -> bytes | None:
@@ -111,7 +120,11 @@ class Target:
             raise
 
     def discard(self, reason: BaseException) -> None:
-        """Forget everything that was written; the file stays, or stays missing, as it was."""
+        """Forget everything that was written; the file stays, or stays missing, as it was.
+
+        A thread that is sending, or opening the file, is made to come back by it.
+        """
+        self._discarded = reason
         self._held.clear()
         context, self._context = self._context, None
         if context is None:
@@ -135,6 +148,9 @@ class Target:
             context = self._open(self._content_type)
             self._stream = context.__enter__()
             self._context = context
+            if self._discarded is not None:  # while it was being opened
+                self.discard(self._discarded)
+                raise UnsentError
             self._most_held = _GATHERED
             if self._compression:
                 self._compressed = compress.CompressedStream(self._stream, self._compression)

@@ -10,8 +10,8 @@ from typing import Any
 from adls_magic import output
 from adls_magic.capture.cell import NOTHING, Outcome, Wishes, may_end_in_value, run
 from adls_magic.capture.stream import CellStdout
-from adls_magic.capture.target import HELD, OpenTarget, Target
-from adls_magic.core.errors import CellError, OptionError, OutputError
+from adls_magic.capture.target import HELD, OpenTarget, Target, UnsentError
+from adls_magic.core.errors import CellError, OptionError, OutputError, UploadStopped
 from adls_magic.output.formats import split_extension
 from adls_magic.output.pictures import EXTENSIONS as PICTURES
 from adls_magic.output.pictures import figure_of
@@ -103,16 +103,22 @@ class Writing:
 
     def _run(self, target: Target, stdout: CellStdout | None, *, takes_value: bool) -> Outcome:
         wishes = Wishes(stdout, value=takes_value, tee=self.tee, hides=self._hides)
-        with target.discarded_on_failure():
-            outcome = run(self.shell, self.cell, wishes)
+        try:
+            with target.discarded_on_failure():
+                outcome = run(self.shell, self.cell, wishes)
+        except UploadStopped:
+            raise
+        except KeyboardInterrupt as stop:  # after the cell, while its last text was taken
+            raise self._cell_error(stop) from None
         failure = stdout.failure if stdout is not None else None
         if failure is None and outcome.error is None:
             return outcome
         if stdout is not None:
             stdout.reveal()
-        reason = failure or self._cell_error(outcome.error)
-        target.discard(reason)
-        raise reason from None
+        if failure is None or (outcome.error is not None and isinstance(failure, UnsentError)):
+            failure = self._cell_error(outcome.error)
+        target.discard(failure)
+        raise failure from None
 
     def _hides(self, shown: Any, value: Any) -> bool:
         """Whether what is displayed is the figure that is written anyway."""

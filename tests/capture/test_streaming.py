@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PATH
+from .conftest import PATH, Kernel
 
 MIB = 1024 * 1024
 PRELUDE = """
@@ -170,3 +170,56 @@ def test_a_slow_line_holds_the_producer_back(line: Line, tmp_path: Path) -> None
     assert process.returncode == 0
     assert printed() == 128
     assert line.received == 128 * MIB
+
+
+CONNECTED = """
+%load_ext adls_magic
+import adls_magic, os, subprocess, threading, time
+from adls_magic.core.account import session
+session.configure(adls_magic.connect("acct", account_key="a2V5", endpoint="{}", filesystem="lake"))
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "!head -c 100000000 /dev/zero",
+        "thread = threading.Thread(target=lambda: print('x' * 100_000_000)); thread.start()\n"
+        "print('waits for its turn')\ntime.sleep(60)",
+        "late = subprocess.Popen('head -c 100000000 /dev/zero', shell=True)\ntime.sleep(0.3)",
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="sizes of Linux's socket buffers")
+def test_stop_ends_a_cell_whose_text_does_not_get_through(
+    line: Line, kernel: Kernel, body: str
+) -> None:
+    line.may_read.clear()
+    kernel.run(CONNECTED.format(f"http://127.0.0.1:{line.server_address[1]}/acct"))
+    before = kernel.value("os.readlink('/proc/self/fd/1')")
+    ran = kernel.run(f"%%adls_write x.txt --chunk-size 1MiB --workers 1\n{body}", stop_after=1)
+    assert ran.status == "error"
+    assert ran.seconds < 30  # the line never moves again
+    assert [name for name, _, _ in ran.errors][-1] in ("CellError", "UploadStopped")
+    after = kernel.run("print('as ever')\nprint(os.readlink('/proc/self/fd/1'))")
+    assert after.streams["stdout"] == f"as ever\n{before}\n"
+    assert "/acct/lake/x.txt" not in line.sizes
+    kernel.run("%unload_ext adls_magic")
+
+
+def test_stop_while_the_last_text_is_taken(kernel: Kernel) -> None:
+    kernel.run(
+        "import time\nclass Hangs:\n    size = 0\n"
+        "    def write(self, data):\n"
+        "        while self.size: time.sleep(0.01)\n"
+        "        self.size += len(data)\n"
+        "@register_cell_magic\n"
+        "def hang(line, cell):\n"
+        "    write_cell(get_ipython(), cell, target_name='x.txt', source='stdout+stderr',\n"
+        "               open_target=lambda kind: contextlib.nullcontext(Hangs()))"
+    )
+    body = "print('x' * 1_100_000)\nprint('é' * 200_000)\nended = True"
+    ran = kernel.run(f"%%hang\n{body}", stop_after=1)
+    said = "the cell was stopped, so nothing was written to x.txt"
+    assert ran.errors == [("CellError", said, 1)]
+    assert kernel.value("(ended, type(sys.stdout) is type(sys.stderr))") == (True, True)
+    assert kernel.run("print('err', file=sys.stderr)").streams["stderr"] == "err\n"
