@@ -20,6 +20,7 @@ values can only exist when they are loaded.
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 from collections.abc import Callable, Mapping
@@ -193,6 +194,14 @@ def _writer_for(
     raise _misfit(value, forms, extension)
 
 
+def _can_be(sample: object, extension: str) -> bool:
+    try:
+        plan(sample, extension, as_shown=False).write(io.BytesIO())
+    except OutputError:
+        return False
+    return True
+
+
 def _is_binary(extension: str) -> bool:
     return extension in NOT_TEXT and extension != ".svg"
 
@@ -220,10 +229,16 @@ def _missing(value: object, extension: str, missing: Missing) -> OutputError:
 
 def _misfit(value: object, forms: Forms, extension: str) -> OutputError:
     able = {name for name, writer in forms.writers.items() if not isinstance(writer, Missing)}
+    if forms.sample is not None:
+        sample = forms.sample()
+        able = {name for name in able if _can_be(sample, name)}
     if forms.source is None:
-        able.update(rich.offered(value, besides=able))
+        able.update(rich.offered(value, besides=forms.writers))
     if forms.anything is not None or not _is_opaque(value, forms):
         able.add(".txt")
-    offers = ", ".join(name[1:] for name in ORDER if name in able) or "pkl"
+    offers = ", ".join(name[1:] for name in ORDER if name in able)
     name = extension or "a file without extension"
-    return OutputError(f"{name_of(value)} cannot be written as {name}; it can be {offers}")
+    text = f"{name_of(value)} cannot be written as {name}"
+    if not offers and forms.source is not None:
+        return OutputError(f"{text}, and in no other form: it gives {forms.what}")
+    return OutputError(f"{text}; it can be {offers or 'pkl'}")

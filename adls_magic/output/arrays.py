@@ -12,13 +12,18 @@ from typing import Any, BinaryIO
 from adls_magic.output import plain_data, rows
 from adls_magic.output.forms import Forms, Missing, Options, Writer, only
 
+_CORNER = 3  # items of a sample in each direction
 _SLICE = 10_000  # rows turned into Python objects at a time
 
 
 def forms(value: Any, numpy: Any) -> Forms | None:
     """Return what an array or a dict of arrays can be, None when the value is neither."""
     if _is_dict_of_arrays(value, numpy):
-        return Forms(f"dict of {len(value)} arrays", {".npz": _npz(numpy, value), **_json(value)})
+        writers = {".npz": _npz(numpy, value), **_json(value)}
+        what = f"dict of {len(value)} arrays"
+        return Forms(
+            what, writers, sample=lambda: {name: _corner(each) for name, each in value.items()}
+        )
     if not isinstance(value, numpy.ndarray):
         if not (hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "ndim")):
             return None
@@ -28,8 +33,13 @@ def forms(value: Any, numpy: Any) -> Forms | None:
         array = numpy.asanyarray(value)
     except Exception:  # noqa: BLE001 - such as a tensor on another device: no array after all
         return None
-    what = f"{type(value).__name__}, {' × '.join(str(length) for length in array.shape)}"
-    return Forms(what, _writers(array, numpy))
+    shape = " × ".join(str(length) for length in array.shape)
+    what = f"{type(value).__name__}, {shape or 'one number'}"
+    return Forms(what, _writers(array, numpy), sample=lambda: _corner(array))
+
+
+def _corner(array: Any) -> Any:
+    return array[(slice(0, _CORNER),) * array.ndim] if array.ndim else array
 
 
 def _is_dict_of_arrays(value: Any, numpy: Any) -> bool:
@@ -66,12 +76,14 @@ def _npz(numpy: Any, arrays: dict[str, Any]) -> Writer:
 
 
 def _json(value: Any) -> dict[str, Writer | Missing]:
+    is_one = isinstance(value, dict) or value.ndim == 0
+
     def lines(stream: BinaryIO, options: Options) -> None:
-        items = [value] if isinstance(value, dict) else (item for item in value)
+        items = [value] if is_one else (item for item in value)
         plain_data.write_json_lines(stream, items, options)
 
     def whole(stream: BinaryIO, options: Options) -> None:
-        if isinstance(value, dict):
+        if is_one:
             plain_data.write_json(stream, value, options)
         else:
             plain_data.write_json_array(stream, (item for item in value), options)

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from adls_magic.output import plain_data, rows
 from adls_magic.output.forms import (
+    SAMPLE,
     Forms,
     Missing,
     Names,
@@ -36,14 +37,23 @@ _BATCH = 64 * 1024  # rows turned into Python objects at a time
 def forms(value: Any, pyarrow: Any) -> Forms | None:
     """Return what a pyarrow value can be, None when it is not a table or reader."""
     if isinstance(value, pyarrow.RecordBatchReader):
-        return Forms("RecordBatchReader", _writers(value.schema, value))
+        sample = value.schema.empty_table
+        return Forms("RecordBatchReader", _writers(value.schema, value), sample=sample)
+    if isinstance(value, pyarrow.Array | pyarrow.ChunkedArray):
+        named = pyarrow.table({"value": value})
+        what = f"{type(value).__name__}, {_count(len(value))}"
+        return Forms(what, _writers(named.schema, _batches(named)), sample=_start_of(named))
     if isinstance(value, pyarrow.Table):
         what = f"Table, {_count(value.num_rows)}"
-        return Forms(what, _writers(value.schema, _batches(value)))
+        return Forms(what, _writers(value.schema, _batches(value)), sample=_start_of(value))
     if isinstance(value, pyarrow.RecordBatch):
         what = f"RecordBatch, {_count(value.num_rows)}"
-        return Forms(what, _writers(value.schema, (value,)))
+        return Forms(what, _writers(value.schema, (value,)), sample=_start_of(value))
     return None
+
+
+def _start_of(table: Any) -> Callable[[], object]:
+    return lambda: table.slice(0, SAMPLE)
 
 
 def forms_of_stream(value: Any) -> Forms | None:
@@ -52,8 +62,13 @@ def forms_of_stream(value: Any) -> Forms | None:
         return None
     if importlib.util.find_spec("pyarrow") is None:
         return None
-    reader = importlib.import_module("pyarrow").RecordBatchReader.from_stream(value)
-    return Forms(type(value).__name__, _writers(reader.schema, reader))
+    pyarrow = importlib.import_module("pyarrow")
+    try:
+        reader = pyarrow.RecordBatchReader.from_stream(value)
+    except pyarrow.ArrowInvalid:
+        return None  # a stream of something else than rows
+    sample = reader.schema.empty_table
+    return Forms(type(value).__name__, _writers(reader.schema, reader), sample=sample)
 
 
 def forms_of_pieces(first: Any, others: Watched) -> Forms | None:
@@ -66,7 +81,8 @@ def forms_of_pieces(first: Any, others: Watched) -> Forms | None:
     head = _table_of(first)
     tables = itertools.chain([head], (_table_of(piece, head.schema) for piece in others))
     batches = (batch for table in tables for batch in table.to_batches())
-    return Forms("DataFrames", _writers(head.schema, batches), source=others)
+    writers = _writers(head.schema, batches)
+    return Forms("DataFrames", writers, source=others, sample=_start_of(head))
 
 
 def _count(number: int) -> str:
@@ -185,6 +201,8 @@ def _write_feather(stream: BinaryIO, schema: Any, batches: Iterable[Any], option
 
 
 def _dicts(schema: Any, batches: Iterable[Any]) -> Iterator[object]:
+    if len(set(schema.names)) < len(schema.names):
+        raise ValueError("two columns have the same name, of which JSON would keep one")
     return (dict(zip(schema.names, row, strict=True)) for row in _cells(batches))
 
 
@@ -218,5 +236,6 @@ def _write_excel(stream: BinaryIO, schema: Any, batches: Iterable[Any], options:
     sheet = book.create_sheet("Sheet1")
     sheet.append(list(schema.names))
     for row in _cells(batches):
-        sheet.append(list(row))
+        # As pandas does with what a cell of a sheet cannot hold.
+        sheet.append([str(cell) if isinstance(cell, list | dict) else cell for cell in row])
     book.save(stream)

@@ -57,7 +57,9 @@ class Encoding:
         output = _Output(stream)
         try:
             self._write_through(output)
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # a panic of polars is no Exception
             if output.failure is not None:
                 raise output.failure from None
             source = self._forms.source

@@ -17,6 +17,7 @@ from adls_magic.core.errors import OptionError
 Options = Mapping[str, object]
 Names = Callable[[], Collection[str]]  # asked only when there are options to be judged
 
+SAMPLE = 20  # rows or items of a sample
 _BUFFER = 256 * 1024  # characters' worth of bytes gathered before they go to the stream
 
 
@@ -110,6 +111,8 @@ class Forms:
         anything: a writer for every extension, for values that are bytes or text already.
         text_only: the value is text, so that extensions of binary formats cannot hold it.
         source: the iterator that the writers read, when there is one.
+        sample: gives a small value like this one, or its beginning. It is written for trial
+            before an extension is offered, as it depends on the content what can be written.
     """
 
     what: str
@@ -117,6 +120,7 @@ class Forms:
     anything: Writer | None = None
     text_only: bool = False
     source: Watched | None = None
+    sample: Callable[[], object] | None = None
 
 
 class Watched(Iterator[object]):
@@ -174,13 +178,15 @@ def without(options: Options, *names: str) -> dict[str, Any]:
 
 
 @contextmanager
-def text_over(stream: BinaryIO, *, encoding: str = "utf-8") -> Iterator[TextIO]:
+def text_over(
+    stream: BinaryIO, *, encoding: str = "utf-8", errors: str = "strict"
+) -> Iterator[TextIO]:
     """Give a text file over a binary stream; line ends stay as they are written.
 
     The stream stays open. After an exception what is still buffered is dropped.
     """
     buffered = _Buffered(stream)
-    text = io.TextIOWrapper(cast(BinaryIO, buffered), encoding=encoding, newline="")
+    text = io.TextIOWrapper(cast(BinaryIO, buffered), encoding=encoding, errors=errors, newline="")
     try:
         yield text
         text.flush()

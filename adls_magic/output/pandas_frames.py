@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from adls_magic.output import rows
 from adls_magic.output.forms import (
+    SAMPLE,
     Forms,
     Missing,
     Names,
@@ -41,7 +42,8 @@ def forms(value: Any, pandas: Any) -> Forms | None:
     frame = value
     if isinstance(value, pandas.Series):
         frame = value.to_frame("value" if value.name is None else value.name)
-    return Forms(f"{type(value).__name__}, {_count(len(value))}", _writers(frame, labelled))
+    what = f"{type(value).__name__}, {_count(len(value))}"
+    return Forms(what, _writers(frame, labelled), sample=lambda: value.head(SAMPLE))
 
 
 def _count(number: int) -> str:

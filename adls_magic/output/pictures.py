@@ -50,7 +50,8 @@ def forms(value: Any) -> Forms | None:
         return Forms("Figure", _figure_writers(figure))
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(value, pillow.Image):
-        return Forms(f"Image, {value.width} × {value.height}", _image_writers(value))
+        what, kind = f"Image, {value.width} × {value.height}", (value.mode, (1, 1))
+        return Forms(what, _image_writers(value), sample=lambda: pillow.new(*kind))
     return None
 
 

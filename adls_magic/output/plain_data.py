@@ -15,18 +15,29 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
 from functools import partial
 from typing import Any, BinaryIO, cast
 
 from adls_magic.output import rows
-from adls_magic.output.forms import Forms, Missing, Options, Watched, Writer, only, text_over
+from adls_magic.output.forms import (
+    SAMPLE,
+    Forms,
+    Missing,
+    Options,
+    Watched,
+    Writer,
+    only,
+    text_over,
+)
 
 _LISTS: tuple[type, ...] = (list, tuple, set, frozenset, range, collections.deque)
 _ON_A_LINE = ("skipkeys", "ensure_ascii", "check_circular", "allow_nan", "sort_keys", "separators")
 LINES_OPTIONS = only(*_ON_A_LINE)
 JSON_OPTIONS = only(*_ON_A_LINE, "indent")
 
+_LONG = 1000  # items of an item of a sample
+_UNPAIRED = "backslashreplace"  # of a surrogate, as in names of files, it makes JSON's own escape
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
@@ -34,17 +45,26 @@ def forms(value: object) -> Forms | None:
     """Return what Python's own data can be, None when the value is something else."""
     name = type(value).__name__
     if isinstance(value, Mapping):
-        return Forms(f"{name}, {_count(len(value), 'key')}", _json_writers(value, [value]))
+        what = f"{name}, {_count(len(value), 'key')}"
+        first = dict(itertools.islice(value.items(), SAMPLE))
+        return Forms(what, _json_writers(value, [value]), sample=_sample(first, first.values()))
     if isinstance(value, _LISTS + _VIEWS):
         items = list(cast(Iterable[object], value))
         writers = _json_writers(items, items)
         writers.update(_row_writers(items))
-        return Forms(f"{name}, {_count(len(items), 'item')}", writers)
+        sample = _sample(items[:SAMPLE], items[:SAMPLE])
+        return Forms(f"{name}, {_count(len(items), 'item')}", writers, sample=sample)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return Forms(name, _json_writers(value, [value]))
     if isinstance(value, bool | int | float):
-        return Forms(name, _json_writers(value, [value]))
+        return Forms(name, _json_writers(value, [value]), sample=lambda: value)
     return None
+
+
+def _sample(value: object, items: Iterable[object]) -> Callable[[], object] | None:
+    """Return what gives a value for trial, None when that would take its time."""
+    long = any(isinstance(item, Sized) and len(item) > _LONG for item in items)
+    return None if long else lambda: value
 
 
 def forms_of_items(first: object, items: Watched) -> Forms:
@@ -57,7 +77,7 @@ def forms_of_items(first: object, items: Watched) -> Forms:
     if _is_row(first):
         columns = _columns_of(first)
         writers |= _csv_writers(columns, (_cells_of(item, columns) for item in everything))
-    return Forms("rows of an iterator", writers, source=items)
+    return Forms("rows of an iterator", writers, source=items, sample=_sample([first], [first]))
 
 
 def _written(
@@ -68,7 +88,7 @@ def _written(
 
 def write_json(stream: BinaryIO, value: object, options: Options) -> None:
     """Write one value as one JSON text."""
-    with text_over(stream) as text:
+    with text_over(stream, errors=_UNPAIRED) as text:
         for part in _json_parts(value, options):
             text.write(part)
         text.write("\n")
@@ -77,7 +97,7 @@ def write_json(stream: BinaryIO, value: object, options: Options) -> None:
 def write_json_array(stream: BinaryIO, items: Iterable[object], options: Options) -> None:
     """Write the items as one JSON array, an item a line."""
     encode = _encoder(options).encode
-    with text_over(stream) as text:
+    with text_over(stream, errors=_UNPAIRED) as text:
         text.write("[")
         for number, item in enumerate(items):
             text.write((",\n" if number else "\n") + encode(item))
@@ -87,7 +107,7 @@ def write_json_array(stream: BinaryIO, items: Iterable[object], options: Options
 def write_json_lines(stream: BinaryIO, items: Iterable[object], options: Options) -> None:
     """Write one JSON text a line."""
     encoder = _encoder(options)
-    with text_over(stream) as text:
+    with text_over(stream, errors=_UNPAIRED) as text:
         for item in items:
             text.write(encoder.encode(item) + "\n")
 

@@ -6,11 +6,11 @@ A LazyFrame is computed while it is written (its `sink_*` methods), where the fo
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from adls_magic.output import rows
-from adls_magic.output.forms import Forms, Missing, Options, Writer, needs, parameters
+from adls_magic.output.forms import SAMPLE, Forms, Missing, Options, Writer, needs, parameters
 
 _SLICE = 50_000  # rows turned into JSON at a time
 
@@ -18,13 +18,34 @@ _SLICE = 50_000  # rows turned into JSON at a time
 def forms(value: Any, polars: Any) -> Forms | None:
     """Return what a polars value can be, None when it is not a frame or Series."""
     if isinstance(value, polars.LazyFrame):
-        return Forms("LazyFrame", _lazy_writers(value))
+        columns = _schema_of(value, polars)
+        writers = _without_binary(_lazy_writers(value), columns.values(), polars)
+        return Forms("LazyFrame", writers, sample=lambda: polars.DataFrame(schema=columns))
     if isinstance(value, polars.Series):
         named = value if value.name else value.alias("value")
-        return Forms(f"Series, {_count(value.len())}", _writers(named.to_frame()))
-    if isinstance(value, polars.DataFrame):
-        return Forms(f"DataFrame, {_count(value.height)}", _writers(value))
-    return None
+        value, what = named.to_frame(), f"Series, {_count(value.len())}"
+    elif isinstance(value, polars.DataFrame):
+        what = f"DataFrame, {_count(value.height)}"
+    else:
+        return None
+    writers = _without_binary(_writers(value), value.dtypes, polars)
+    return Forms(what, writers, sample=lambda: value.head(SAMPLE))
+
+
+def _schema_of(frame: Any, polars: Any) -> Any:
+    try:
+        return frame.collect_schema()
+    except polars.exceptions.PolarsError:
+        return {}  # the writing will say what is wrong with the query
+
+
+def _without_binary(
+    writers: dict[str, Writer | Missing], columns: Iterable[Any], polars: Any
+) -> dict[str, Writer | Missing]:
+    """Leave out JSON for columns of bytes, on which polars panics, aloud and with a trace."""
+    if polars.Binary in columns:
+        return {name: one for name, one in writers.items() if name not in (".json", ".jsonl")}
+    return writers
 
 
 def _count(number: int) -> str:

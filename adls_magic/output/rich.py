@@ -11,7 +11,7 @@ import base64
 import binascii
 import importlib.util
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -61,7 +61,7 @@ def rendered(value: Any, extension: str, options: Options = MappingProxyType({})
     return None if data is None else _as_bytes(data, extension)
 
 
-def offered(value: Any, *, besides: Collection[str]) -> list[str]:
+def offered(value: Any, *, besides: Container[str]) -> list[str]:
     """Return the extensions that `rendered` has something for, besides those known already.
 
     It renders the others to see.

@@ -126,7 +126,8 @@ def test_bad_input_leaves_everything_as_it_was(
 def test_appending_text(run: Run, stored: Stored, lake: LocalLake) -> None:
     first = run("%%adls_write --append d/x.log\nprint('one')")
     assert re.fullmatch(
-        rf"Appended 4 B to {lake.url}/lake/d/x\.log, now 4 B, in .* s.* \[printed text\]", first.line
+        rf"Appended 4 B to {lake.url}/lake/d/x\.log, now 4 B, in .* s.* \[printed text\]",
+        first.line,
     )
     second = run("%%adls_write --append d/x.log --tee\nprint('two')\n5")
     assert "Appended 6 B" in second.out and "now 10 B" in second.out

@@ -274,6 +274,45 @@ def test_a_frame_is_no_picture() -> None:
     assert str(raised.value).startswith("a DataFrame cannot be written as .png; it can be csv, tsv")
 
 
+@pytest.mark.parametrize(
+    ("make", "wrong", "right"),
+    [
+        (lambda: pd.DataFrame({"t": pd.date_range("2026", periods=2, tz="UTC")}), "xlsx", "csv"),
+        (lambda: pd.DataFrame([[1, 2]], columns=["n", "n"]), "json parquet", "csv"),
+        (lambda: pd.DataFrame({"n": ["a", 1]}), "parquet feather", "csv json"),
+        (lambda: PLAIN.set_index("n", drop=False), "json html", "csv parquet"),
+        (lambda: pl.DataFrame({"n": [[1], [2]]}), "csv", "parquet jsonl"),
+        (lambda: pl.LazyFrame({"n": [[1], [2]]}), "csv", "parquet jsonl"),
+        (lambda: pl.DataFrame({"n": [b"x"]}), "json jsonl", "parquet"),
+        (lambda: pa.table({"n": [b"x"]}), "json", "parquet csv"),
+        (lambda: pa.table({"n": [[1]]}).to_reader(), "csv", "parquet"),
+        (lambda: pa.Table.from_arrays([pa.array([1])] * 2, ["n", "n"]), "json jsonl", "csv"),
+        (lambda: iter([pd.DataFrame({"n": [[1]]})]), "csv", "parquet"),
+    ],
+)
+def test_offered_is_what_this_very_frame_can_be(make: Any, wrong: str, right: str) -> None:
+    with pytest.raises(OutputError) as raised:
+        output.plan(make(), ".npy")
+    offers = str(raised.value).rpartition("it can be ")[2].split(", ")
+    assert not {*wrong.split()} & {*offers}
+    assert {*right.split()} <= {*offers}
+    for name in {*offers} - {"txt"}:
+        assert written(make(), f".{name}"), name
+    for name in wrong.split():
+        with pytest.raises(OutputError):
+            written(make(), f".{name}")
+
+
+def test_a_query_that_fails_is_told_by_its_own_message() -> None:
+    with pytest.raises(OutputError, match=r"writing LazyFrame, csv failed: ColumnNotFoundError"):
+        written(pl.LazyFrame({"n": [1]}).select("missing"), ".csv")
+
+
+@pytest.mark.parametrize("make", [pa.array, lambda items: pa.chunked_array([items])])
+def test_arrow_arrays_are_a_column(make: Any) -> None:
+    assert written(make([1, 2]), ".csv") == b"value\n1\n2\n"
+
+
 def test_a_misfit_of_a_large_frame_is_told_at_once() -> None:
     frame = pd.DataFrame({"n": np.zeros(3_000_000)})
     began = time.monotonic()

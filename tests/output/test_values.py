@@ -210,6 +210,53 @@ def test_images_offer_only_what_they_can_be(mode: str) -> None:
         assert written(image, f".{name}"), name
 
 
+@pytest.mark.parametrize("mode", ["1", "LA", "I", "F", "CMYK", "HSV", "YCbCr", "RGBX", "I;16"])
+def test_every_offer_for_an_unusual_image_is_true(mode: str) -> None:
+    image = Image.new(mode, (4, 3))
+    with pytest.raises(OutputError) as raised:
+        output.plan(image, ".csv")
+    for name in str(raised.value).rpartition("it can be ")[2].split(", "):
+        assert written(image, f".{name}"), name
+
+
+@pytest.mark.parametrize(
+    ("make", "offers"),
+    [
+        (lambda: {"a": object()}, "txt"),
+        (lambda: {(1, 2): 3}, "txt"),
+        (lambda: [math.nan], "txt"),
+        (lambda: [{"a": math.nan}], "csv, tsv, txt"),
+        (lambda: math.nan, "txt"),
+        (lambda: np.array([1j]), "csv, tsv, npy, npz, txt"),
+        (lambda: np.array(5), "json, jsonl, npy, npz, txt"),
+        (lambda: {"a": np.array([math.nan])}, "npz, txt"),
+        (lambda: iter([{"a": object()}]), "csv, tsv"),
+        (lambda: [{"a": "x" * 2000}], "csv, tsv, json, jsonl, txt"),
+    ],
+)
+def test_offered_is_what_this_very_value_can_be(make: Any, offers: str) -> None:
+    with pytest.raises(OutputError, match=rf"; it can be {offers}$"):
+        output.plan(make(), ".parquet")
+    for name in offers.split(", "):
+        assert written(make(), f".{name}"), name
+
+
+def test_an_iterator_of_what_has_no_form_says_so() -> None:
+    with pytest.raises(OutputError, match=r"a list_iterator .* in no other form: .* rows of an it"):
+        output.plan(iter([object()]), ".parquet")
+
+
+@pytest.mark.parametrize("name", ["a\udc80", "\ud83d", "ü😀"])
+def test_json_of_broken_file_names_reads_back(name: str) -> None:
+    assert json.loads(written({name: [name]}, ".json")) == {name: [name]}
+    assert json.loads(written(iter([name, {"n": name}][1:]), ".jsonl")) == {"n": name}
+
+
+def test_an_array_without_dimensions_is_its_number() -> None:
+    assert written(np.array(5), ".json") == written(np.array(5), ".jsonl") == b"5\n"
+    assert output.plan(np.array(5), ".json").description == "ndarray, one number, json"
+
+
 class Chart:
     """Shows itself as Vega's charts do."""
 
