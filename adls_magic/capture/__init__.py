@@ -85,14 +85,19 @@ def write_cell(
     if options and source not in ("auto", "result"):
         raise OptionError(f"--opt is for values; there is none with --from {source}")
     writing = Writing(shell, cell, target_name, extension, tee, options, open_target, append)
+    lacks = "put nothing out (no printed text, no value)"
     if source == "source":
         description = writing.write_source()
     else:
         refuse_await(shell, cell)
         if source in ("stdout", "stdout+stderr"):
             description = writing.write_printed(stderr=source != "stdout")
-        elif source == "result" or not output.takes_printed_text(extension):
-            description = writing.write_value(or_displayed=source == "auto")
+        elif source == "result":
+            lacks = "ended in no value (printed text does not count with --from result)"
+            description = writing.write_value(or_displayed=False)
+        elif not output.takes_printed_text(extension):
+            lacks = f"ended in no value and displayed none that fits {extension} (no text does)"
+            description = writing.write_value(or_displayed=True)
         else:
             description = writing.write_either()
-    return description or writing.write_nothing(allow_empty=allow_empty)
+    return description or writing.write_nothing(lacks, allow_empty=allow_empty)

@@ -36,12 +36,17 @@ class Writing:
         target.write(self.cell.encode())
         return self._commit(target, "source of the cell")
 
-    def write_nothing(self, *, allow_empty: bool) -> str:
-        """Write an empty file, or raise CellError if that is not allowed."""
+    def write_nothing(self, lacks: str, *, allow_empty: bool) -> str:
+        """Write an empty file, or raise CellError if that is not allowed.
+
+        Args:
+            lacks: what the cell did not do.
+            allow_empty: it is allowed.
+        """
         if not allow_empty:
             raise CellError(
-                f"the cell put nothing out (no printed text, no value), so nothing was written "
-                f"to {self.name}; --allow-empty writes an empty file"
+                f"the cell {lacks}, so nothing was written to {self.name}; --allow-empty writes "
+                f"an empty file"
             )
         self._target().commit()
         return "empty"

@@ -131,6 +131,22 @@ def test_nothing_is_an_error_unless_it_is_allowed(kernel: Kernel) -> None:
     assert kernel.value("SAID") == ["empty"]
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("a.txt", "source='result'", "ended in no value (printed text does not count with --from"),
+        ("a.xlsx", "", "ended in no value and displayed none that fits .xlsx (no text does), so"),
+    ],
+)
+def test_no_value_where_text_does_not_count(
+    kernel: Kernel, name: str, options: str, said: str
+) -> None:
+    ran = kernel.write(name, "print('text')", options)
+    assert ran.errors[0][0] == "CellError"
+    assert ran.errors[0][1].startswith(f"the cell {said}")
+    assert ran.streams["stdout"] == "text\n"
+
+
 def test_a_long_text_gives_way_to_a_value(kernel: Kernel) -> None:
     ran = kernel.write("a.txt", "for i in range(3): print('x' * 999_999)\n'the value'")
     assert kernel.file("a.txt") == b"the value"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from adls_magic.capture.target import Target, UnsentError
+from adls_magic.output.forms import Sink
 
 from .conftest import PATH, Kernel
 
@@ -223,3 +228,32 @@ def test_stop_while_the_last_text_is_taken(kernel: Kernel) -> None:
     assert ran.errors == [("CellError", said, 1)]
     assert kernel.value("(ended, type(sys.stdout) is type(sys.stderr))") == (True, True)
     assert kernel.run("print('err', file=sys.stderr)").streams["stderr"] == "err\n"
+
+
+def test_a_file_given_up_while_it_is_opened_is_discarded() -> None:
+    opening, may_open = threading.Event(), threading.Event()
+    ends: list[BaseException | None] = []
+
+    @contextmanager
+    def slow(kind: str | None) -> Iterator[Sink]:
+        opening.set()
+        may_open.wait()
+        try:
+            yield io.BytesIO()
+        except BaseException as reason:
+            ends.append(reason)
+            raise
+        ends.append(None)
+
+    def sending() -> None:
+        with pytest.raises(UnsentError):
+            target.append(b"x" * 2 * MIB)
+
+    target, stop = Target(slow, None, ""), KeyboardInterrupt()
+    thread = threading.Thread(target=sending)
+    thread.start()
+    assert opening.wait(20)
+    target.discard(stop)
+    may_open.set()
+    thread.join()
+    assert ends == [stop]

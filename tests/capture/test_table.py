@@ -197,7 +197,7 @@ REFUSED: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("none, and nothing printed", "any"): [
         ("x = 1", "csv", "the cell put nothing out"),
-        ("x = 1", "png", "the cell put nothing out"),
+        ("x = 1", "png", "the cell ended in no value and displayed none that fits .png"),
     ],
 }
 
