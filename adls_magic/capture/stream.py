@@ -132,7 +132,7 @@ class CellStdout(io.TextIOBase):
 
     def flush(self) -> None:
         """Flush what is shown in the notebook; of the file nothing is seen before its end."""
-        if self._show_limit is None or not self.captures_this_thread():
+        if self._shows() or not self.captures_this_thread():
             self._outside.flush()
 
     def close(self) -> None:
