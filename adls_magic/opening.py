@@ -57,7 +57,8 @@ def open(
 
     What is written is sent while the block runs, and appears when the file is closed: whole, or
     not at all. An exception in the block discards it, and so does dropping the file without
-    closing it. Who appends waits until others who append to the file are through.
+    closing it (a ResourceWarning). Who appends waits until others who append to the file are
+    through.
 
     What is read is the version that was there at the opening; when it changes meanwhile, the
     next read that needs the service is an error.
@@ -133,7 +134,9 @@ def _reading(account: Account, remote: RemotePath, text: _Text | None) -> IO[Any
     binary = io.BufferedReader(raw, BUFFER)
     if text is None:
         return binary
-    return io.TextIOWrapper(binary, text.encoding, text.errors, text.newline)
+    wrapper = io.TextIOWrapper(binary, text.encoding, text.errors, text.newline)
+    wrapper.mode = "r"  # type: ignore[misc] # as the built-in `open` does
+    return wrapper
 
 
 class _Text:
@@ -167,6 +170,7 @@ class TextWriter(CommittedOnExit, io.TextIOBase):
         newline: what `\n` becomes; None and "" leave it.
     """
 
+    mode = "w"
     encoding = "utf-8"  # plain attributes, over the read-only ones of io
     errors = "strict"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.stream_transfer import TOUCH_SECONDS, StreamTransfer
 
 
-class Writer(CommittedOnExit):
+class Writer(CommittedOnExit, io.BufferedIOBase):
     """A binary file-like of unknown length, sent while it is written.
 
     Writing blocks while enough pieces are on their way, so memory stays at the pieces in flight
@@ -35,6 +36,8 @@ class Writer(CommittedOnExit):
         PathExistsError: a file is there and was not to be replaced; said before any write.
     """
 
+    mode = "wb"
+
     def __init__(self, run: Run, remote: RemotePath) -> None:
         self._run = run
         self._remote = remote
@@ -42,7 +45,6 @@ class Writer(CommittedOnExit):
         self._digest = hashlib.md5(usedforsecurity=False) if run.options.md5 else None
         self._position = 0  # bytes handed over
         self._handed = time.monotonic()
-        self.closed = False
         self.skipped = False
         self.result: UploadResult | None = None
         self._failure: BaseException | None = None  # of a write; a close repeats it
@@ -58,6 +60,7 @@ class Writer(CommittedOnExit):
         except SkippedError as skipped:
             self.skipped = True
             self._transfer.skip(skipped)
+        self._is_closed = False  # only now is there something to be closed
 
     def _md5(self) -> Callable[[], str] | None:
         digest = self._digest
@@ -66,6 +69,11 @@ class Writer(CommittedOnExit):
     def _new_filling(self) -> Filling:
         size = stream_chunk(self._position, self._run.options.chunk_size)
         return Filling(size, self._transfer.supply.buffer)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was committed or discarded."""
+        return self._is_closed
 
     def writable(self) -> bool:
         """True, as for every file opened for writing."""
@@ -183,7 +191,7 @@ class Writer(CommittedOnExit):
             if self._failure is not None:
                 raise self._failure
             return
-        self.closed = True
+        self._is_closed = True
         transfer = self._transfer
         with self._run:
             if not self.skipped:
@@ -202,5 +210,5 @@ class Writer(CommittedOnExit):
         """Give up: nothing appears at the target, and what was staged is removed."""
         if self.closed:
             return
-        self.closed = True
+        self._is_closed = True
         self._run.end(cut=True)
