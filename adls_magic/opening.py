@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
-import sys
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from adls_magic.core.account.resolve import locate
+from adls_magic.core.ends import continued
 from adls_magic.core.errors import OptionError, PathError
 from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.transfer.commit import CommittedOnExit
@@ -152,8 +152,8 @@ class _Text:
         """Return a text file over a writer."""
         encoding = self.encoding
         # An encoding that begins with a mark must not do so in the middle of a file.
-        if "".encode(encoding) and writer.last_byte() is not None:
-            encoding = {"utf-8-sig": "utf-8"}.get(encoding, f"{encoding}-{sys.byteorder[0]}e")
+        if "".encode(encoding) and (ends := writer.ends()) is not None:
+            encoding = continued(encoding, ends.head)
         return TextWriter(writer, encoding=encoding, errors=self.errors, newline=self.newline)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.ends import TAIL, Ends
 from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.filling import Filling
@@ -94,10 +95,13 @@ class Writer(CommittedOnExit, io.BufferedIOBase):
     def flush(self) -> None:
         """Do nothing: what is written appears when the file is closed."""
 
-    def last_byte(self) -> bytes | None:
-        """Return the last byte of the file that this adds to, None when there is none.
+    def ends(self, most: int = TAIL) -> Ends | None:
+        """Return the beginning and the end of the file that this adds to, None when it is empty.
 
         From here on nobody else can append, so what follows can rely on it.
+
+        Args:
+            most: bytes of the beginning.
 
         Raises:
             ConflictError: somebody else holds the file.
@@ -110,10 +114,13 @@ class Writer(CommittedOnExit, io.BufferedIOBase):
             self._run.pool.wake(transfer)
         self._run.wait(lambda: transfer.is_open or transfer.has_failed)
         self._check()
-        start = transfer.start
-        if start == 0:
+        size = transfer.start
+        if size == 0:
             return None
-        return self._run.client.read(self._remote, start=start - 1, end=start)
+        read = self._run.client.read
+        head = read(self._remote, end=min(most, size))
+        tail = read(self._remote, start=max(0, size - TAIL), end=size) if size > most else head
+        return Ends(head, tail[-TAIL:], size)
 
     def write(self, data: Any) -> int:
         """Take bytes; send a piece whenever one is full. Return the number of bytes taken.
