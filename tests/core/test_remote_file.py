@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import tracemalloc
 
 import pytest
 
@@ -139,6 +140,18 @@ def test_memory_does_not_grow_with_the_file(lake, client, file, monkeypatch):
     with RemoteFile(lake.account, file) as raw:
         while raw.read(100):
             assert sum(len(window.data) for window in raw._windows) <= 9000
+
+
+def test_what_is_read_at_once_is_there_once(lake, client, file):
+    data = os.urandom(24 * MIB)
+    put(client, file, data)
+    with RemoteFile(lake.account, file) as raw:
+        tracemalloc.start()
+        try:
+            assert raw.readall() == data
+            assert tracemalloc.get_traced_memory()[1] < 1.5 * len(data)
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_file_that_changes(lake, client, file, monkeypatch):
