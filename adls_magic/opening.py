@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
-import sys
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from adls_magic.core.account.resolve import locate
+from adls_magic.core.ends import continued
 from adls_magic.core.errors import OptionError, PathError
 from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.transfer.commit import CommittedOnExit
@@ -57,7 +57,8 @@ def open(
 
     What is written is sent while the block runs, and appears when the file is closed: whole, or
     not at all. An exception in the block discards it, and so does dropping the file without
-    closing it. Who appends waits until others who append to the file are through.
+    closing it (a ResourceWarning). Who appends waits until others who append to the file are
+    through.
 
     What is read is the version that was there at the opening; when it changes meanwhile, the
     next read that needs the service is an error.
@@ -133,7 +134,9 @@ def _reading(account: Account, remote: RemotePath, text: _Text | None) -> IO[Any
     binary = io.BufferedReader(raw, BUFFER)
     if text is None:
         return binary
-    return io.TextIOWrapper(binary, text.encoding, text.errors, text.newline)
+    wrapper = io.TextIOWrapper(binary, text.encoding, text.errors, text.newline)
+    wrapper.mode = "r"  # type: ignore[misc] # as the built-in `open` does
+    return wrapper
 
 
 class _Text:
@@ -149,8 +152,8 @@ class _Text:
         """Return a text file over a writer."""
         encoding = self.encoding
         # An encoding that begins with a mark must not do so in the middle of a file.
-        if "".encode(encoding) and writer.last_byte() is not None:
-            encoding = {"utf-8-sig": "utf-8"}.get(encoding, f"{encoding}-{sys.byteorder[0]}e")
+        if "".encode(encoding) and (ends := writer.ends()) is not None:
+            encoding = continued(encoding, ends.head)
         return TextWriter(writer, encoding=encoding, errors=self.errors, newline=self.newline)
 
 
@@ -167,6 +170,7 @@ class TextWriter(CommittedOnExit, io.TextIOBase):
         newline: what `\n` becomes; None and "" leave it.
     """
 
+    mode = "w"
     encoding = "utf-8"  # plain attributes, over the read-only ones of io
     errors = "strict"
 

@@ -23,6 +23,7 @@ LAYERS = (
     "core.secret",
     "core.errors",
     "core.text",
+    "core.ends",
     "core.account",
     "core.service",
     "core.transfer",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
+from adls_magic.core.ends import Ends
 from adls_magic.core.errors import CellError
 from adls_magic.output import compress
 from adls_magic.output.forms import Sink
@@ -46,12 +47,16 @@ class Target:
         self._discarded: BaseException | None = None
         self.size = 0  # bytes written, before compression
 
-    def begin(self) -> bytes | None:
-        """Open the file now; return the last byte of what is added to, None when it is empty."""
+    def begin(self, most: int) -> Ends | None:
+        """Open the file now; return the ends of what is added to, None when that is empty.
+
+        Args:
+            most: bytes of its beginning.
+        """
         self._sink()
-        last_byte = getattr(self._stream, "last_byte", None)
-        end: bytes | None = last_byte() if last_byte is not None else None
-        return end
+        ends = getattr(self._stream, "ends", None)
+        found: Ends | None = ends(most) if ends is not None else None
+        return found
 
     @property
     def opened(self) -> bool:

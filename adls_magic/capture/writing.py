@@ -179,8 +179,9 @@ class Writing:
     def _encode(self, encoding: output.Encoding) -> str:
         target = Target(self.open_target, encoding.content_type, "")
         with target.discarded_on_failure():
-            if self.appends and encoding.lines and (end := target.begin()) is not None:
-                encoding = encoding.added_to(end)
+            if self.appends and encoding.lines:
+                ends = target.begin(encoding.head_size)
+                encoding = encoding if ends is None else encoding.added_to(ends)
             encoding.write(target)
         return self._commit(target, encoding.description)
 

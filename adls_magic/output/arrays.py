@@ -95,11 +95,15 @@ def _json(value: Any) -> dict[str, Writer | Missing]:
 
 
 def _delimited(array: Any, separator: str) -> Writer:
+    names = list(array.dtype.names) if array.dtype.names else None
+
     def write(stream: BinaryIO, options: Options) -> None:
-        names = list(array.dtype.names) if array.dtype.names else None
         rows.write_csv(stream, names, _cells(array), separator=separator, options=options)
 
-    return Writer(write, rows.CSV_OPTIONS)
+    def header(stream: BinaryIO, options: Options) -> None:
+        rows.write_csv(stream, names, (), separator=separator, options=options)
+
+    return Writer(write, rows.CSV_OPTIONS, header)
 
 
 def _cells(array: Any) -> Iterator[tuple[object, ...] | list[object]]:

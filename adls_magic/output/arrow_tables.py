@@ -116,7 +116,7 @@ def _batches(table: Any) -> Iterable[Any]:
 
 _NO_OPTIONS = only()
 _CSV_OPTIONS = only(
-    *("include_header", "batch_size", "delimiter", "eol"),
+    *("header", "include_header", "batch_size", "delimiter", "eol"),
     *("null_string", "quoting_header", "quoting_style"),
 )
 _FEATHER_OPTIONS = only(
@@ -130,7 +130,11 @@ def _writers(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]
         write: Callable[[BinaryIO, Any, Iterable[Any], Options], None],
         takes: Names = _NO_OPTIONS,
     ) -> Writer:
-        return Writer(lambda stream, options: write(stream, schema, batches, options), takes)
+        return Writer(
+            lambda stream, options: write(stream, schema, batches, options),
+            takes,
+            header=lambda stream, options: write(stream, schema, (), options),
+        )
 
     return {
         ".csv": by(_write_csv, _CSV_OPTIONS),

@@ -82,6 +82,30 @@ def _zstd_module() -> str | None:
     return "zstandard" if importlib.util.find_spec("zstandard") else None
 
 
+def beginning(data: bytes, suffix: str, most: int) -> bytes:
+    """Return the first bytes of what `data`, the beginning of a file, holds compressed.
+
+    Nothing, or less, where these data do not suffice, or are not compressed that way.
+    """
+    try:
+        if suffix == ".gz":
+            return zlib.decompressobj(_GZIP_WINDOW).decompress(data, most)
+        if suffix == ".bz2":
+            return cast(
+                bytes, importlib.import_module("bz2").BZ2Decompressor().decompress(data, most)
+            )
+        if suffix == ".xz":
+            return cast(
+                bytes, importlib.import_module("lzma").LZMADecompressor().decompress(data, most)
+            )
+        maker = importlib.import_module(_zstd_module() or "zstandard").ZstdDecompressor()
+        if hasattr(maker, "stream_reader"):
+            return cast(bytes, maker.stream_reader(data).read(most))
+        return cast(bytes, maker.decompress(data, most))
+    except Exception:  # noqa: BLE001 - each of these modules has an error of its own
+        return b""
+
+
 class CompressedStream:
     """A binary stream that compresses into another one, which it does not close.
 

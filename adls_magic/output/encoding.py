@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
+from adls_magic.core.ends import Ends, continued
 from adls_magic.core.errors import AdlsError, OutputError
-from adls_magic.output import compress
-from adls_magic.output.forms import Forms, Options, Sink, Writer
+from adls_magic.output import compress, headers
+from adls_magic.output.forms import Forms, Options, Sink, Writer, encoding_of
 
 NO_OPTIONS: Options = MappingProxyType({})
 
@@ -33,19 +35,58 @@ class Encoding:
     _start: bytes = b""
     _forms: Forms = field(default_factory=lambda: Forms(""), repr=False)
 
-    def added_to(self, last: bytes) -> Encoding:
+    def added_to(self, ends: Ends) -> Encoding:
         """Return the encoding for adding to a file that is not empty.
 
-        A csv's header is left out, and lines begin on a line of their own.
+        A csv's header is left out, as is the mark that text in some encodings begins with, and
+        lines begin on a line of their own.
 
         Args:
-            last: the file's last byte.
+            ends: of the file; `head_size` bytes of its beginning.
+
+        Raises:
+            OutputError: the header that is there has other columns.
         """
         if not self.lines:
             return self
-        start = b"" if self._compression or last == b"\n" else b"\n"
-        headless = {} if self.lines == ".jsonl" else {"header": False}
-        return replace(self, _options={**self._options, **headless}, _start=start)
+        if self._compression:
+            start, head = b"", compress.beginning(ends.head, self._compression, headers.MOST)
+        else:
+            start, head = b"\n", ends.head
+        options = dict(self._options)
+        if self.lines != ".jsonl":
+            encoding = continued(encoding_of(options), head)
+            self._compare(head, is_whole=ends.is_whole and not self._compression)
+            start = start and "\n".encode(encoding)
+            options |= {"header": False}
+            options |= {"encoding": encoding} if "encoding" in options else {}
+            options |= {"include_bom": False} if "include_bom" in options else {}
+        if ends.tail.endswith(start):
+            start = b""
+        return replace(self, _options=options, _start=start)
+
+    @property
+    def head_size(self) -> int:
+        """Bytes of a file's beginning that `added_to` looks at."""
+        return headers.MOST if self.lines in (".csv", ".tsv") else 0
+
+    def _compare(self, head: bytes, *, is_whole: bool) -> None:
+        """Raise OutputError when the header of a csv is certainly another one than ours."""
+        options = self._options
+        written = io.BytesIO()
+        if self._writer.header is None or not options.get(
+            "header", options.get("include_header", True)
+        ):
+            return
+        # What is wrong with the options is told when the rows are written.
+        with contextlib.suppress(Exception):
+            self._writer.header(cast(BinaryIO, _Output(written)), options)
+        separator = "\t" if self.lines == ".tsv" else ","
+        headers.compare(
+            headers.columns_of(head, separator, options, is_whole=is_whole),
+            headers.columns_of(written.getvalue(), separator, options, is_whole=True),
+            self._forms.what.partition(",")[0],
+        )
 
     def write(self, stream: Sink) -> None:
         """Write the value to a binary stream, in pieces; the stream is not closed.

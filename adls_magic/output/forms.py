@@ -40,10 +40,12 @@ class Writer:
     Attributes:
         write: takes the stream and the options.
         takes: returns the names of its options.
+        header: writes what comes before the rows of a csv, takes the same.
     """
 
     write: Callable[[BinaryIO, Options], None]
     takes: Names = _no_names
+    header: Callable[[BinaryIO, Options], None] | None = None
 
     def check(self, options: Options, form: str) -> None:
         """Raise OptionError when one of the options is none of this form's."""

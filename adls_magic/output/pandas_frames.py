@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import io
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 from adls_magic.output import rows
@@ -68,12 +69,16 @@ _OF_LINES = ("orient", "lines", "indent")  # would not be JSON lines any more
 
 def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
     def delimited(separator: str) -> Writer:
-        def write(stream: BinaryIO, options: Options) -> None:
+        def write(rows: Any, stream: BinaryIO, options: Options) -> None:
             chosen = {"index": labelled, "sep": separator, "lineterminator": "\n", **options}
             with text_over(stream, encoding=encoding_of(options)) as text:
-                frame.to_csv(text, **without(chosen, "encoding"))
+                rows.to_csv(text, **without(chosen, "encoding"))
 
-        return Writer(write, parameters(frame.to_csv, besides=(*_OF_THE_FILE, "errors")))
+        return Writer(
+            partial(write, frame),
+            parameters(frame.to_csv, besides=(*_OF_THE_FILE, "errors")),
+            header=lambda stream, options: write(frame.iloc[:0], stream, options),
+        )
 
     def parquet(stream: BinaryIO, options: Options) -> None:
         frame.to_parquet(stream, **options)

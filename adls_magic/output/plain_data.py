@@ -224,6 +224,9 @@ def _csv_writers(
         def write(stream: BinaryIO, options: Options) -> None:
             rows.write_csv(stream, columns, lines, separator=separator, options=options)
 
-        return Writer(write, rows.CSV_OPTIONS)
+        def header(stream: BinaryIO, options: Options) -> None:
+            rows.write_csv(stream, columns, (), separator=separator, options=options)
+
+        return Writer(write, rows.CSV_OPTIONS, header)
 
     return {".csv": delimited(","), ".tsv": delimited("	")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 from adls_magic.output import rows
@@ -69,22 +70,26 @@ def _calling(
     return Writer(write, parameters(method, besides=besides))
 
 
-def _delimited(method: Callable[..., object], **defaults: object) -> Writer:
+def _delimited(frame: Any, method: str, **defaults: object) -> Writer:
     """Take the option `header` as every family does; polars has a name of its own for it."""
 
-    def write(stream: BinaryIO, options: Options) -> None:
+    def write(rows: Any, stream: BinaryIO, options: Options) -> None:
         chosen = {**defaults, **options}
         if "header" in chosen:
             chosen["include_header"] = chosen.pop("header")
-        method(stream, **chosen)
+        getattr(rows, method)(stream, **chosen)
 
-    return Writer(write, parameters(method, besides=_OF_THE_SUFFIX, also=["header"]))
+    return Writer(
+        partial(write, frame),
+        parameters(getattr(frame, method), besides=_OF_THE_SUFFIX, also=["header"]),
+        header=lambda stream, options: write(frame.clear(), stream, options),
+    )
 
 
 def _writers(frame: Any) -> dict[str, Writer | Missing]:
     return {
-        ".csv": _delimited(frame.write_csv),
-        ".tsv": _delimited(frame.write_csv, separator="\t"),
+        ".csv": _delimited(frame, "write_csv"),
+        ".tsv": _delimited(frame, "write_csv", separator="\t"),
         ".json": Writer(lambda stream, options: rows.join_arrays(stream, _records(frame))),
         ".jsonl": _calling(frame.write_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.write_parquet),
@@ -111,8 +116,8 @@ def _lazy_writers(frame: Any) -> dict[str, Writer | Missing]:
         return Writer(write)
 
     return {
-        ".csv": _delimited(frame.sink_csv),
-        ".tsv": _delimited(frame.sink_csv, separator="\t"),
+        ".csv": _delimited(frame, "sink_csv"),
+        ".tsv": _delimited(frame, "sink_csv", separator="\t"),
         ".json": collected(".json"),
         ".jsonl": _calling(frame.sink_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.sink_parquet),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import tracemalloc
 
 import pytest
 
@@ -141,6 +142,18 @@ def test_memory_does_not_grow_with_the_file(lake, client, file, monkeypatch):
             assert sum(len(window.data) for window in raw._windows) <= 9000
 
 
+def test_what_is_read_at_once_is_there_once(lake, client, file):
+    data = os.urandom(24 * MIB)
+    put(client, file, data)
+    with RemoteFile(lake.account, file) as raw:
+        tracemalloc.start()
+        try:
+            assert raw.readall() == data
+            assert tracemalloc.get_traced_memory()[1] < 1.5 * len(data)
+        finally:
+            tracemalloc.stop()
+
+
 def test_a_file_that_changes(lake, client, file, monkeypatch):
     small_windows(monkeypatch)
     put(client, file, b"a" * 10_000)
@@ -255,6 +268,73 @@ def test_answers_that_cannot_be_right(reply, kind, serve, quick):
         raw.read(10)
 
 
+@pytest.mark.parametrize(
+    ("told", "is_right"),
+    [
+        ("bytes 3000-3999/10000", True),
+        ("bytes  3000-3999/*", True),
+        (None, True),
+        ("bytes 0-999/10000", False),
+        ("bytes 2999-3998/10000", False),
+        ("bytes 3000-3998/10000", False),
+        ("bytes 3000-4000/10000", False),
+        ("bytes 3000-3999/3999", True),  # nonsense, and no harm
+        ("bytes */10000", False),
+        ("lines 3000-3999/10000", False),
+        ("3000", False),
+    ],
+)
+def test_the_range_that_comes_must_be_the_one_that_was_asked_for(told, is_right, serve, place):
+    """Another would be taken for the bytes that are not there, without anybody noticing."""
+    head = {"ETag": '"0x1"'} | ({} if told is None else {"Content-Range": told})
+    service = serve(lambda got: answer(206, head, b"x" * 1000))
+    into = bytearray(1000)
+    with Client(account_at(service.port)) as client:
+        calls = (
+            lambda: client.read_into(place, memoryview(into), start=3000),
+            lambda: len(client.read(place, start=3000, end=4000)),
+        )
+        for call in calls:
+            if is_right:
+                assert call() == 1000
+                continue
+            with pytest.raises(errors.IntegrityError, match="3000 to 3999 were asked for"):
+                call()
+            assert bytes(into) == bytes(1000)
+
+
+@pytest.mark.parametrize(("total", "is_right"), [(3500, True), ("*", True), (3501, False)])
+def test_a_range_may_be_short_at_the_end_of_the_file_only(total, is_right, serve, place):
+    head = {"ETag": '"0x1"', "Content-Range": f"bytes 3000-3499/{total}"}
+    service = serve(lambda got: answer(206, head, b"x" * 500))
+    with Client(account_at(service.port)) as client:
+        for call in (
+            lambda: client.read_into(place, memoryview(bytearray(1000)), start=3000),
+            lambda: len(client.read(place, start=3000, end=4000)),
+            lambda: len(client.read(place, start=3000)),
+        ):
+            if is_right:
+                assert call() == 500
+                continue
+            with pytest.raises(errors.IntegrityError):
+                call()
+
+
+def test_the_rest_of_a_broken_answer_must_be_the_rest(serve, quick):
+    data = os.urandom(10_000)
+    service = Breaking(data, 3000, breaks=1)
+
+    def answering(got: Received) -> bytes:
+        given = service(got)
+        # The second try is answered as the first was: from the first byte.
+        told = b"Content-Range: bytes 0-9999/10000\r\n"
+        return given if got.method == "HEAD" else given.replace(b"\r\n", b"\r\n" + told, 1)
+
+    raw = RemoteFile(account_at(serve(answering).port), RemotePath("lake", "x"))
+    with raw, pytest.raises(errors.IntegrityError, match="3000 to 9999 were asked for"):
+        raw.readall()
+
+
 def test_a_server_that_knows_no_ranges_behind_a_proxy(serve, quick, monkeypatch):
     data = os.urandom(9 * MIB)
 
@@ -282,6 +362,20 @@ def test_through_a_proxy(serve, quick, monkeypatch):
             assert raw.readall() == data
     assert service.ranges == ["bytes=0-9999", "bytes=3000-9999"]
     assert proxy.lines
+
+
+def test_another_range_through_a_proxy(serve, quick, monkeypatch):
+    head = {"ETag": '"0x1"', "Content-Length": "1000", "Content-Range": "bytes 7-1006/2000"}
+
+    def answering(got: Received) -> bytes:
+        return answer(200 if got.method == "HEAD" else 206, head, b"x" * 1000)
+
+    with ConnectProxy(serve(answering).port) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        account = Account("somehost", "http://somehost.example/somehost", auth="anonymous")
+        raw = RemoteFile(account, RemotePath("lake", "x"))
+        with raw, pytest.raises(errors.IntegrityError, match="0 to 999 were asked for"):
+            raw.readall()
 
 
 def test_between_is_what_it_reads_through(between: Between, client, file):

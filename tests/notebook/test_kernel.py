@@ -164,3 +164,28 @@ def test_a_key_in_the_environment_is_in_no_output(
     for form in (key, key.rstrip("="), key.replace("+", "%2B").replace("/", "%2F")):
         assert form not in saved
     assert os.environ["AZURE_STORAGE_CONNECTION_STRING"]
+
+
+def test_waiting_for_another_writer_leaves_no_trace(execute: Execute, lake: LocalLake) -> None:
+    """The saved notebook has what was shown meanwhile as an output with nothing in it."""
+    hold = """
+import threading, uuid
+from adls_magic.core.account.resolve import locate
+from adls_magic.core.service.client import Client
+from adls_magic.core.transfer import lease
+lease._UNNOTICED = 0.0
+account, remote = locate("x.log")
+client, theirs = Client(account), str(uuid.uuid4())
+client.create(remote)
+client.acquire_lease(remote, theirs, seconds=60)
+threading.Timer(2.0, client.release_lease, (remote, theirs)).start()
+"""
+    notebook = execute(
+        f"%load_ext adls_magic\n%adls_config --local {lake.root}",
+        hold,
+        "%%adls_write x.log --append\nprint('line')",
+    )
+    shown, said = notebook.cells[2].outputs
+    assert (shown.output_type, shown.data) == ("display_data", {})
+    assert said.text.startswith("Appended 5 B to")
+    assert (lake.root / "lake/x.log").read_text() == "line\n"

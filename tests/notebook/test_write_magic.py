@@ -152,6 +152,34 @@ def test_a_header_is_written_once(run: Run, stored: Stored, value: str) -> None:
     assert packed == {"x.csv": b"a\n1\n2\n3\n", "x.tsv": b"a\n1\n2\n3\n"}
 
 
+@pytest.mark.parametrize("path", ["x.csv", "x.tsv", "x.csv.gz"])
+def test_other_columns_are_refused_before_anything_is_sent(
+    run: Run, stored: Stored, path: str
+) -> None:
+    head = "import pandas as pd\n"
+    run(f"%%adls_write {path}\n{head}pd.DataFrame({{'a': [1], 'b': [2]}})")
+    before = stored()
+    ran = run(f"%%adls_write {path} --append\n{head}pd.DataFrame({{'a': [1], 'c': [2]}})")
+    assert isinstance(ran.error, OutputError)
+    assert "it lacks 'b' and has 'c'. Nothing was appended; with --opt header=False" in str(
+        ran.error
+    )
+    assert stored() == before
+    # Nobody holds it, and who insists may.
+    line = f"%%adls_write {path} --append --opt header=False"
+    assert run(f"{line}\n{head}pd.DataFrame({{'a': [1], 'c': [2]}})").error is None
+    data = stored()[path]
+    data = gzip.decompress(data) if path.endswith(".gz") else data
+    assert data.replace(b"\t", b",") == b"a,b\n1,2\n1,2\n"
+
+
+def test_a_mark_for_excel_stands_at_the_start_only(run: Run, stored: Stored) -> None:
+    for _ in range(3):
+        ran = run("%%adls_write x.csv --append --opt encoding=utf-8-sig\n[{'ä': 1}]")
+        assert ran.error is None
+    assert stored() == {"x.csv": "ä\n1\n1\n1\n".encode("utf-8-sig")}
+
+
 def test_rows_begin_on_a_line_of_their_own(run: Run, stored: Stored) -> None:
     run("%%adls_write x.csv --from stdout\nprint('a\\n1', end='')")
     run("%%adls_write x.csv --append\n[{'a': 2}]")

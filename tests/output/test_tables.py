@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import time
@@ -325,20 +324,3 @@ def test_descriptions() -> None:
     assert output.plan(PLAIN, ".csv").description == "DataFrame, 3 rows, csv"
     assert output.plan(POLARS[:1], ".parquet").description == "DataFrame, 1 row, parquet"
     assert output.plan(POLARS.lazy(), ".csv.gz").description == "LazyFrame, csv, gz"
-
-
-@pytest.mark.parametrize("kind", TABLES)
-@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".csv.gz"])
-def test_added_to_a_file(kind: str, extension: str) -> None:
-    stream = io.BytesIO()
-    for last in (None, b"\n", b"x"):
-        encoding = output.plan(table(kind), extension)
-        if last is not None:
-            encoding = encoding.added_to(last)
-        encoding.write(stream)
-    packed = extension.endswith(".gz")
-    data = gzip.decompress(stream.getvalue()) if packed else stream.getvalue()
-    once = written(table(kind), extension.removesuffix(".gz"))
-    rows = once if extension == ".jsonl" else once[once.index(b"\n") + 1 :]
-    # A compressed file's last byte says nothing of the line that it ends.
-    assert data == once + rows + (b"" if packed else b"\n") + rows

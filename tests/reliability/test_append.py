@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import re
@@ -16,13 +17,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from core.conftest import lake_port
+from core.servers import Between
 
 import adls_magic as adls
-from adls_magic.core.errors import ConflictError
+from adls_magic.core.account.address import RemotePath
+from adls_magic.core.errors import AdlsError, ConflictError
+from adls_magic.core.service import calls
+from adls_magic.core.service.client import Client
+from adls_magic.core.service.retry import RetryPolicy
+from adls_magic.core.transfer import run
+from adls_magic.core.transfer.existing import MARK
 from adls_magic.core.transfer.lease import LEASE_SECONDS
 from adls_magic.lake import LocalLake
 
 from .processes import environment
+from .test_killed_at_every_request import Cut
 
 APPENDS = int(os.environ.get("ADLS_APPENDS", "120"))
 WRITERS = 4
@@ -127,3 +137,70 @@ def test_a_process_that_is_killed_holds_nobody_up(
 def append(lake: LocalLake, *, patience: float) -> None:
     with adls.open("logs/all.txt", "a", account=lake.account, patience=patience) as log:
         log.write("new\n")
+
+
+# ------------------------------------------------------------- cut off at every request, for good
+
+
+class Later:
+    """Lets time go by for the leases of a lake, and for nothing else."""
+
+    def __init__(self, lake: LocalLake, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert lake._store is not None
+        self._seconds = 0.0
+        clock = lambda: time.monotonic() + self._seconds  # noqa: E731
+        monkeypatch.setattr(lake._store.leases, "_clock", clock)
+
+    def go(self, seconds: float) -> None:
+        self._seconds += seconds
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("pieces", [0, 1, 4])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_cut_off_at_every_request(
+    is_there: bool, pieces: int, done: bool, lake: LocalLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old or new, and whole; and the next append finds nothing of it in its way."""
+    once = RetryPolicy(tries=1)
+    monkeypatch.setattr(calls, "RetryPolicy", lambda **given: once)
+    monkeypatch.setattr(run, "RetryPolicy", lambda **given: once)
+    later = Later(lake, monkeypatch)
+    old, new = (b"old\n" if is_there else b""), b"n" * 999 + b"\n"
+    new *= pieces
+    with Between(lake_port(lake)) as between:
+        endpoint = lake.account.endpoint.replace(str(lake_port(lake)), str(between.port))
+        account = dataclasses.replace(lake.account, endpoint=endpoint)
+        for number in itertools.count(1):
+            name = f"log{number}.txt"
+            path = lake.root / "lake" / name
+            if is_there:
+                adls.upload(old, name, account=lake.account)
+            between.faults = cut = Cut(number, done=done)
+            said = ""
+            try:
+                with adls.open(
+                    name, "ab", account=account, chunk_size=1000, workers=2, patience=0.2
+                ) as log:
+                    log.write(new)
+            except AdlsError as error:
+                said = str(error)
+                assert cut.is_over
+            between.faults = lambda got: None
+            content = path.read_bytes() if path.exists() else b""
+            assert content in (old, old + new)
+            # That it has arrived, or may have, is said; and else that it has not.
+            assert not said or content == old or "look at its end" in said
+            assert said or content == old + new
+            later.go(LEASE_SECONDS + 1)
+            with adls.open(name, "a", account=lake.account, patience=0.2) as log:
+                log.write("after\n")
+            assert path.read_bytes() == content + b"after\n"
+            with Client(lake.account) as client:
+                found = client.properties(RemotePath("lake", name))
+            assert found.lease_state == "available" and MARK not in str(found.content_type)
+            assert list((lake.root / ".adls-lake" / "waiting").iterdir()) == []
+            if not cut.is_over:
+                break
+            assert number < 100
+    assert number >= 6

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 import http.client
+import re
 
 from adls_magic.core.account.address import RemotePath
-from adls_magic.core.service.answer import Response
+from adls_magic.core.errors import IntegrityError
+from adls_magic.core.service.answer import Headers, Response
 from adls_magic.core.service.calls import Calls, given
 from adls_magic.core.service.response import parse_size
 
 _BLOCK = 256 * 1024  # bytes
+_BEYOND = 2**63 - 1  # the number of a byte that no file has
+_CONTENT_RANGE = re.compile(r"bytes +(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
+
+
+def check_range(headers: Headers, first: int, last: int) -> None:
+    """Compare the range that an answer brings with the one that was asked for.
+
+    An answer that does not tell its range is believed: its length is compared anyway.
+
+    Args:
+        headers: of an answer 206.
+        first: number of the first byte that was asked for.
+        last: number of the last one, which may lie beyond the file's end.
+
+    Raises:
+        IntegrityError: they are other bytes, as from a cache or a proxy on the way.
+    """
+    told = headers.get("Content-Range")
+    if told is None:
+        return
+    found = _CONTENT_RANGE.fullmatch(told.strip())
+    if found is not None:
+        start, end, total = int(found[1]), int(found[2]), found[3]
+        is_whole = end == last or (end < last and total in ("*", str(end + 1)))
+        if start == first and is_whole:
+            return
+    raise IntegrityError(
+        f"Bytes {first} to {last} were asked for, and the answer brings others: something between "
+        "here and the service mixes answers up, such as a proxy that caches."
+    )
 
 
 class Received:
@@ -31,15 +63,21 @@ class Received:
 
     def headers(self) -> dict[str, str]:
         """Return what the next try must ask for."""
-        last = self._start + len(self._view) - 1
-        wanted = {"x-ms-range": f"bytes={self._start + self.filled}-{last}"}
+        first, last = self._missing
+        wanted = {"x-ms-range": f"bytes={first}-{last}"}
         return wanted if self._etag is None else {**wanted, "If-Match": self._etag}
+
+    @property
+    def _missing(self) -> tuple[int, int]:
+        """Numbers of the first and the last byte that are not there yet."""
+        return self._start + self.filled, self._start + len(self._view) - 1
 
     def take(self, response: Response) -> bytes:
         """Read an answer's body; return it when it is not the file's.
 
         Raises:
             IncompleteRead: it ended early; what came is kept.
+            IntegrityError: it brings another range than the one that was asked for.
         """
         if response.status not in (200, 206):
             return response.read()
@@ -47,6 +85,7 @@ class Received:
         if response.status == 200:  # a server that ignores ranges sends everything
             self._take_from_start(response)
             return b""
+        check_range(response.headers, *self._missing)
         told = response.headers.get("Content-Length")
         end = len(self._view) if told is None else self.filled + parse_size(told)
         if end > len(self._view):
@@ -97,6 +136,7 @@ class ReadCalls(Calls):
 
         Raises:
             ConflictError: the file's etag is no longer `if_match`.
+            IntegrityError: the answer brings other bytes.
         """
         if end is not None and end <= start:
             return b""
@@ -109,8 +149,10 @@ class ReadCalls(Calls):
         if answer.status == 416:
             return b""
         self.check(answer, (200, 206), "read", remote)
-        # A server that ignores ranges sends everything.
-        return answer.body if answer.status == 206 else answer.body[start:end]
+        if answer.status == 200:  # a server that ignores ranges sends everything
+            return answer.body[start:end]
+        check_range(answer.headers, start, _BEYOND if end is None else end - 1)
+        return answer.body
 
     def read_into(
         self, remote: RemotePath, view: memoryview, *, start: int, if_match: str | None = None
@@ -122,6 +164,7 @@ class ReadCalls(Calls):
 
         Raises:
             ConflictError: the file's etag is not, or no longer, `if_match`.
+            IntegrityError: the answer brings other bytes.
         """
         received = Received(view, start, if_match)
         answer, _ = self.call("GET", remote, "", into=received)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -35,12 +36,21 @@ class AppendingTarget(Target):
         remote: the file.
         wish: content type and metadata for the file if it is missing; the rest has no meaning.
         patience: seconds to wait for somebody else's lease.
+        tell: takes what the user should see while that is waited for.
     """
 
-    def __init__(self, client: Client, remote: RemotePath, wish: Wish, *, patience: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        remote: RemotePath,
+        wish: Wish,
+        *,
+        patience: float,
+        tell: Callable[[str], None],
+    ) -> None:
         super().__init__(client, remote, wish)
         self._patience = patience
-        self._lease = Lease(client, remote)
+        self._lease = Lease(client, remote, tell)
         self._has_made = False  # a file, or the request for it has no answer yet
         self._has_sent = False
         self._old_md5: str | None = None  # of the file as it was; every flush must tell it again

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Self
 
 
 class CommittedOnExit:
     """A file that appears when its block ends well, and not when it ends in an exception.
 
-    Dropped without a close it is discarded, as a file that nobody wanted to keep.
+    Dropped without a close it is discarded, as a file that nobody wanted to keep, with a
+    ResourceWarning.
     """
+
+    name: str
 
     def close(self) -> None:
         """Let the file appear."""
@@ -30,5 +34,14 @@ class CommittedOnExit:
 
     def __del__(self) -> None:
         # `closed` is missing where the constructor has failed.
-        if not getattr(self, "closed", True):
+        if getattr(self, "closed", True):
+            return
+        try:
+            warnings.warn(
+                f"{self.name!r} was never closed, so it was not written: open it in a with block",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+        finally:
             self.abort()

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -25,6 +26,7 @@ PATIENCE = 60.0  # seconds to wait for somebody else's lease; more than a dead o
 # Seconds between two questions whether it is free, at most: an append takes some hundredths.
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
+_UNNOTICED = 1.0  # seconds of waiting that need no word
 _HELD = ("LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired")
 
 
@@ -34,11 +36,13 @@ class Lease:
     Args:
         client: the account's client; its `stop` ends the waiting.
         remote: the file.
+        tell: called with what the user should see while the lease is waited for, with "" then.
     """
 
-    def __init__(self, client: Client, remote: RemotePath) -> None:
+    def __init__(self, client: Client, remote: RemotePath, tell: Callable[[str], None]) -> None:
         self._client = client
         self._remote = remote
+        self._tell = tell
         self.id = str(uuid.uuid4())
         self.may_be_held = False  # ours, or a request for it has no answer yet
         self._renewing: threading.Thread | None = None
@@ -53,17 +57,25 @@ class Lease:
             PathNotFoundError: there is no such file.
             Stopped: the user stopped.
         """
+        try:
+            self._wait(deadline)
+        finally:
+            self._tell("")
+        self._renewing = threading.Thread(target=self._renew, name="adls-lease", daemon=True)
+        self._renewing.start()
+
+    def _wait(self, deadline: float) -> None:
         began = time.monotonic()
         longest = _FIRST_WAIT
         while not self._is_taken():
             wait = random.uniform(0, longest)  # noqa: S311 - so that many do not come at once
             if time.monotonic() + wait > deadline:
                 raise self._held(time.monotonic() - began)
+            if time.monotonic() - began >= _UNNOTICED:
+                self._tell("waiting: another writer holds a lease on it")
             if self._client.stop.wait(wait):
                 raise Stopped
             longest = min(_LONGEST_WAIT, longest * 1.5)
-        self._renewing = threading.Thread(target=self._renew, name="adls-lease", daemon=True)
-        self._renewing.start()
 
     def _is_taken(self) -> bool:
         self.may_be_held = True

@@ -25,6 +25,9 @@ class Progress(Protocol):
     def count(self, sent: int) -> None:
         """Add bytes that were sent; negative ones were taken back. Any thread."""
 
+    def tell(self, notice: str) -> None:
+        """Say what is waited for; "" when that is over. Any thread."""
+
     def expect(self, total: int | None) -> None:
         """Say how many bytes there will be, None when nobody knows. The caller's thread."""
 
@@ -40,12 +43,17 @@ class Counter:
 
     def __init__(self) -> None:
         self.sent = 0  # bytes
+        self._notice = ""
         self._lock = threading.Lock()
 
     def count(self, sent: int) -> None:
         """Add bytes that were sent; negative ones were taken back."""
         with self._lock:
             self.sent += sent
+
+    def tell(self, notice: str) -> None:
+        """Say what is waited for, to be shown for as long as it is."""
+        self._notice = notice
 
     def expect(self, total: int | None) -> None:
         """Say how many bytes there will be."""
@@ -66,6 +74,7 @@ class Bar(Counter):
         self._screen = screen
         self._total: int | None = None
         self._bar: tqdm[Any] | None = None
+        self._shown_notice = ""
 
     def expect(self, total: int | None) -> None:
         """Begin the bar, or correct its total."""
@@ -74,11 +83,22 @@ class Bar(Counter):
             self._bar = _make_bar(self._label, self._screen, total)
         else:
             self._bar.total = total
+            self._bar.leave = True
 
     def draw(self) -> None:
         """Bring the bar up to date; tqdm decides whether it is time to redraw."""
-        if self._bar is not None:
-            self._bar.update(self.sent - self._bar.n)
+        notice = self._notice
+        if self._bar is None and notice:
+            # Nobody has asked for a bar: this one shows the notice, and leaves no trace.
+            self._bar = _make_bar(self._label, self._screen, self._total)
+            self._bar.leave = False
+        if self._bar is None:
+            return
+        if notice != self._shown_notice:
+            self._shown_notice = notice
+            self._bar.set_postfix_str(notice, refresh=False)
+            self._bar.miniters = 0  # it is redrawn though nothing moves
+        self._bar.update(self.sent - self._bar.n)
 
     def close(self) -> None:
         """Draw the last state, if there was time for a bar at all."""
@@ -124,6 +144,9 @@ class _Output:
 
     def write(self, text: str) -> int:
         line = text.replace("\r", "").rstrip("\n")
+        if line and not line.strip() and self._text:  # blanks go over what a terminal shows
+            self._text = ""
+            self._handle.update({}, raw=True)
         if line.strip() and line != self._text:
             self._text = line
             bundle = {"text/plain": line.rstrip()}

@@ -128,12 +128,16 @@ class RemoteFile(io.RawIOBase):
     def readall(self) -> bytes:
         """Read everything up to the end."""
         self._check_open()
-        parts = []
-        while self._position < self._size:
-            part = bytearray(min(_BLOCK, self._size - self._position))
-            count = self.readinto(part)
-            parts.append(part if count == len(part) else part[:count])
-        return b"".join(parts)
+        left = self._size - self._position
+        if left <= 0:
+            return b""
+        whole = io.BytesIO()  # gives its value without a copy
+        whole.seek(left - 1)
+        whole.write(b"\0")
+        with whole.getbuffer() as view:
+            while left:
+                left -= self.readinto(view[-left:][:_BLOCK])
+        return whole.getvalue()
 
     def _window_here(self) -> _Window | None:
         """Return the window that holds the position, and keep it longest."""

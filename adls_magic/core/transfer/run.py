@@ -103,7 +103,9 @@ class Run:
             metadata=options.metadata,
         )
         if options.if_exists == "append":
-            return AppendingTarget(self.client, remote, wish, patience=options.patience)
+            return AppendingTarget(
+                self.client, remote, wish, patience=options.patience, tell=self.progress.tell
+            )
         way = InPlaceTarget if options.in_place else StagedTarget
         return way(self.client, remote, wish)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 from adls_magic.core.account.address import RemotePath
+from adls_magic.core.ends import TAIL, Ends
 from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.filling import Filling
@@ -19,7 +21,7 @@ from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.stream_transfer import TOUCH_SECONDS, StreamTransfer
 
 
-class Writer(CommittedOnExit):
+class Writer(CommittedOnExit, io.BufferedIOBase):
     """A binary file-like of unknown length, sent while it is written.
 
     Writing blocks while enough pieces are on their way, so memory stays at the pieces in flight
@@ -35,6 +37,8 @@ class Writer(CommittedOnExit):
         PathExistsError: a file is there and was not to be replaced; said before any write.
     """
 
+    mode = "wb"
+
     def __init__(self, run: Run, remote: RemotePath) -> None:
         self._run = run
         self._remote = remote
@@ -42,7 +46,6 @@ class Writer(CommittedOnExit):
         self._digest = hashlib.md5(usedforsecurity=False) if run.options.md5 else None
         self._position = 0  # bytes handed over
         self._handed = time.monotonic()
-        self.closed = False
         self.skipped = False
         self.result: UploadResult | None = None
         self._failure: BaseException | None = None  # of a write; a close repeats it
@@ -58,6 +61,7 @@ class Writer(CommittedOnExit):
         except SkippedError as skipped:
             self.skipped = True
             self._transfer.skip(skipped)
+        self._is_closed = False  # only now is there something to be closed
 
     def _md5(self) -> Callable[[], str] | None:
         digest = self._digest
@@ -66,6 +70,11 @@ class Writer(CommittedOnExit):
     def _new_filling(self) -> Filling:
         size = stream_chunk(self._position, self._run.options.chunk_size)
         return Filling(size, self._transfer.supply.buffer)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was committed or discarded."""
+        return self._is_closed
 
     def writable(self) -> bool:
         """True, as for every file opened for writing."""
@@ -86,10 +95,13 @@ class Writer(CommittedOnExit):
     def flush(self) -> None:
         """Do nothing: what is written appears when the file is closed."""
 
-    def last_byte(self) -> bytes | None:
-        """Return the last byte of the file that this adds to, None when there is none.
+    def ends(self, most: int = TAIL) -> Ends | None:
+        """Return the beginning and the end of the file that this adds to, None when it is empty.
 
         From here on nobody else can append, so what follows can rely on it.
+
+        Args:
+            most: bytes of the beginning.
 
         Raises:
             ConflictError: somebody else holds the file.
@@ -102,10 +114,13 @@ class Writer(CommittedOnExit):
             self._run.pool.wake(transfer)
         self._run.wait(lambda: transfer.is_open or transfer.has_failed)
         self._check()
-        start = transfer.start
-        if start == 0:
+        size = transfer.start
+        if size == 0:
             return None
-        return self._run.client.read(self._remote, start=start - 1, end=start)
+        read = self._run.client.read
+        head = read(self._remote, end=min(most, size))
+        tail = read(self._remote, start=max(0, size - TAIL), end=size) if size > most else head
+        return Ends(head, tail[-TAIL:], size)
 
     def write(self, data: Any) -> int:
         """Take bytes; send a piece whenever one is full. Return the number of bytes taken.
@@ -183,7 +198,7 @@ class Writer(CommittedOnExit):
             if self._failure is not None:
                 raise self._failure
             return
-        self.closed = True
+        self._is_closed = True
         transfer = self._transfer
         with self._run:
             if not self.skipped:
@@ -202,5 +217,5 @@ class Writer(CommittedOnExit):
         """Give up: nothing appears at the target, and what was staged is removed."""
         if self.closed:
             return
-        self.closed = True
+        self._is_closed = True
         self._run.end(cut=True)

@@ -1,0 +1,231 @@
+"""A table that is added to a file: one header, one mark, and only the same columns."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import dataclasses
+import gzip
+import io
+import lzma
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from adls_magic import output
+from adls_magic.core.ends import TAIL, Ends, continued
+from adls_magic.core.errors import OptionError, OutputError
+from adls_magic.output import headers
+
+from .streams import written
+from .test_tables import TABLES, table
+
+
+def added(there: bytes, value: Any, extension: str = ".csv", **options: Any) -> bytes:
+    """Return what a file holds after a value has been added to it."""
+    encoding = output.plan(value, extension, options=options)
+    if there:
+        head = there[: encoding.head_size]
+        encoding = encoding.added_to(Ends(head, there[-TAIL:], len(there)))
+    stream = io.BytesIO()
+    encoding.write(stream)
+    return there + stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".csv.gz"])
+def test_added_to_a_file(kind: str, extension: str) -> None:
+    data = added(b"", table(kind), extension)
+    data = added(data, table(kind), extension)
+    packed = extension.endswith(".gz")
+    if not packed:
+        data = added(data[:-1], table(kind), extension)
+    data = gzip.decompress(data) if packed else data
+    once = written(table(kind), extension.removesuffix(".gz"))
+    rows = once if extension == ".jsonl" else once[once.index(b"\n") + 1 :]
+    assert data == once + rows + (b"" if packed else rows)
+
+
+@dataclasses.dataclass
+class Row:
+    a: int
+    b: str
+
+
+def streamed(*rows: Any) -> Iterator[Any]:
+    yield from rows
+
+
+# Each a function, since an iterator can be written once only.
+FAMILIES = {
+    "pandas": lambda names: pd.DataFrame([[1] * len(names)], columns=names),
+    "indexed": lambda names: pd.DataFrame([[1] * len(names)], columns=names).set_index(names[0]),
+    "polars": lambda names: pl.DataFrame([[1]] * len(names), names),
+    "lazy": lambda names: pl.DataFrame([[1]] * len(names), names).lazy(),
+    "arrow": lambda names: pa.table([[1]] * len(names), names),
+    "reader": lambda names: pa.table([[1]] * len(names), names).to_reader(),
+    "pieces": lambda names: streamed(pd.DataFrame([[1] * len(names)], columns=names)),
+    "dicts": lambda names: [dict.fromkeys(names, 1)],
+    "streamed dicts": lambda names: streamed(dict.fromkeys(names, 1)),
+    "numpy": lambda names: np.array([(1,) * len(names)], [(name, int) for name in names]),
+}
+QUOTED = ["a", "b, or c", 'say "d"', "two\nlines", "ü"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".csv.gz"])
+def test_the_columns_are_compared(family: str, extension: str) -> None:
+    value = FAMILIES[family]
+    there = added(b"", value(QUOTED), extension)
+    assert len(added(there, value(QUOTED), extension)) > len(there)
+    for other, said in (
+        ([*QUOTED, "e"], "it has 'e'\\. Nothing was appended"),
+        (QUOTED[:-1], "it lacks 'ü'\\. Nothing"),
+        (["a", "B", *QUOTED[2:]], "it lacks 'b, or c' and has 'B'\\. Nothing"),
+        ([*reversed(QUOTED)], "it has them as 'ü', .* not 'a', .*--opt header=False"),
+    ):
+        with pytest.raises(OutputError, match=said):
+            added(there, value(other), extension)
+        assert added(there, value(other), extension, header=False).startswith(there)
+
+
+@pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("header", [b'"a","b"', b"a, b", b"a,b"])
+def test_the_same_columns_by_another_program(header: bytes, end: bytes, start: bytes) -> None:
+    there = start + header + end + b"1,2" + end
+    assert added(there, [{"a": 1, "b": 1}]) == there + b"1,1\n"
+    with pytest.raises(OutputError, match="lacks 'b' and has 'c'"):
+        added(there, [{"a": 1, "c": 1}])
+
+
+def test_the_many_names_of_a_wide_table_are_cut() -> None:
+    there = added(b"", [{f"column {number}": 1 for number in range(900)}])
+    with pytest.raises(OutputError) as raised:
+        added(there, [{"x" * 900: 1}])
+    assert len(str(raised.value)) < 500
+    assert "'column 0', 'column 1', 'column 2', 'column 3', 'column 4' and 895 more" in str(
+        raised.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [
+        ({"sep": ";"}, b"a;b\n1;2\n"),
+        ({"index": True}, b",a,b\n0,1,2\n"),
+        ({"index": True, "index_label": "i"}, b"i,a,b\n0,1,2\n"),
+        ({"columns": ["b"]}, b"b\n1\n"),
+        ({"header": ["A", "B"]}, b"A,B\n1,2\n"),
+        ({"quotechar": "'", "quoting": 1}, b"'a','b'\n'1','2'\n"),
+        ({"encoding": "utf-16-le"}, "a,b\n1,2\n".encode("utf-16-le")),
+        ({"lineterminator": "\r\n"}, b"a,b\r\n1,2\r\n"),
+    ],
+)
+def test_the_users_options_are_those_of_the_header(options: Any, there: bytes) -> None:
+    frame = pd.DataFrame({"a": [1], "b": [2]})
+    assert written(frame, ".csv", **options)[: len(there) // 3] == there[: len(there) // 3]
+    assert added(there, frame, **options)[len(there) :]
+    encoding = options.get("encoding", "utf-8")
+    first = there.decode(encoding)
+    there = first.replace(*("B", "z") if "B" in first else ("b", "z")).encode(encoding)
+    with pytest.raises(OutputError, match="other columns"):
+        added(there, frame, **options)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        b"\n",
+        b"\xef\xbb\xbf",
+        b'"a',  # the record does not end
+        b'"a"x,b\n',
+        b"a" * headers.MOST + b",b\n",
+    ],
+)
+def test_where_it_cannot_be_told_it_goes_on(there: bytes) -> None:
+    assert added(there, [{"a": 1}]).startswith(there)
+
+
+def test_a_csv_in_another_encoding_is_another() -> None:
+    with pytest.raises(OutputError, match="other columns"):
+        added("a\n1\n".encode("utf-16"), [{"a": 1}])
+    with pytest.raises(OutputError, match="other columns"):
+        added("ä\n1\n".encode("latin-1"), [{"ä": 1}])
+
+
+def test_a_header_without_a_line_end() -> None:
+    assert added(b"a,b", [{"a": 1, "b": 2}]) == b"a,b\n1,2\n"
+    with pytest.raises(OutputError, match="lacks 'b'"):
+        added(b"a,b", [{"a": 1}])
+
+
+def test_rows_without_names_are_not_compared() -> None:
+    assert added(b"a,b\n", [[1, 2]]) == b"a,b\n1,2\n"
+    assert added(b"a,b\n", np.array([[1, 2]])) == b"a,b\n1,2\n"
+
+
+def test_several_rows_of_names() -> None:
+    frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("b", "y")]))
+    there = written(frame, ".csv")
+    assert added(there, frame) == there + b"1,2\n"
+
+
+def test_an_option_that_is_wrong_is_told_of_as_ever() -> None:
+    frame = pd.DataFrame({"a": [1]})
+    with pytest.raises(OutputError, match="writing DataFrame, 1 row, csv failed"):
+        added(b"a\n", frame, sep="ab")
+    with pytest.raises(OptionError, match="there is no encoding 'nonsense'"):
+        added(b"a\n", frame, encoding="nonsense")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_the_header_of_a_compressed_csv(compress: Any) -> None:
+    suffix = {gzip.compress: ".gz", bz2.compress: ".bz2", lzma.compress: ".xz"}[compress]
+    there = compress(b"a,b\n1,2\n" * 1000)
+    assert added(there, [{"a": 1, "b": 2}], f".csv{suffix}").startswith(there)
+    with pytest.raises(OutputError, match="lacks 'b'"):
+        added(there, [{"a": 1}], f".csv{suffix}")
+    for broken in (b"no such thing", there[:9]):
+        assert added(broken, [{"a": 1}], f".csv{suffix}").startswith(broken)
+
+
+def test_the_header_of_a_csv_in_zstd() -> None:
+    there = written([{"a": 1, "b": 2}], ".csv.zst")
+    assert added(there, [{"a": 1, "b": 2}], ".csv.zst").startswith(there)
+    with pytest.raises(OutputError, match="lacks 'b'"):
+        added(there, [{"a": 1}], ".csv.zst")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("family", ["pandas", "dicts", "numpy"])
+def test_a_mark_stands_at_the_start_only(family: str, suffix: str, encoding: str) -> None:
+    data, value = b"", FAMILIES[family]
+    width = len("1".encode(continued(encoding, b"")))
+    for number in range(4):
+        # The last time the file does not end with a line's end.
+        there = data[:-width] if number == 3 and not suffix else data
+        data = added(there, value(["ä", "b"]), f".csv{suffix}", encoding=encoding)
+    text = (gzip.decompress(data) if suffix else data).decode(encoding)
+    assert text == "ä,b\n" + "1,1\n" * 4
+
+
+def test_a_mark_of_polars() -> None:
+    frame = pl.DataFrame({"a": [1]})
+    there = added(b"", frame, include_bom=True)
+    assert added(there, frame, include_bom=True) == codecs.BOM_UTF8 + b"a\n1\n1\n"
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize("name", ["utf-16", "utf-32"])
+def test_what_was_begun_with_turned_bytes_goes_on_so(name: str, order: str) -> None:
+    head = "\ufeffx\n".encode(f"{name}-{order}")
+    assert continued(name, head) == f"{name}-{order}"
+    there = "\ufeffa\n1\n".encode(f"{name}-{order}")
+    assert added(there, [{"a": 2}], encoding=name).decode(name) == "a\n1\n2\n"
