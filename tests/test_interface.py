@@ -11,7 +11,6 @@ import pickle
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,6 @@ from adls_magic.core.errors import (
     SourceNotFoundError,
 )
 from adls_magic.lake import LocalLake
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[LocalLake]:
-    with LocalLake(tmp_path / "lake") as running:
-        yield running
-
-
-@pytest.fixture
-def account(lake: LocalLake) -> Account:
-    return lake.account
 
 
 @pytest.fixture

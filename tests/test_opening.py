@@ -6,7 +6,7 @@ import ctypes
 import io
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,6 @@ from adls_magic.core.errors import ConflictError, PathExistsError
 from adls_magic.lake import LocalLake
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[LocalLake]:
-    with LocalLake(tmp_path / "lake") as running:
-        yield running
-
-
-@pytest.fixture
-def account(lake: LocalLake) -> Account:
-    return lake.account
 
 
 @pytest.fixture

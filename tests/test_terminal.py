@@ -51,12 +51,6 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[LocalLake]:
-    with LocalLake(tmp_path / "lake") as running:
-        yield running
-
-
-@pytest.fixture
 def profile(lake: LocalLake, tmp_path: Path) -> LocalLake:
     """The lake in a config file with account, key and filesystem, as the oldest scripts have it."""
     assert lake.account.secret is not None
