@@ -316,7 +316,7 @@ def test_what_is_waited_for_is_shown_and_leaves_no_trace(waiting, terminal):
     assert "waiting: another writer holds a lease" in "".join(terminal.states)
     assert "\n" not in terminal.getvalue()
     *_, over, end = terminal.getvalue().split("\r")
-    assert not over.strip() and len(over) >= len(terminal.states[-1]) and end == ""
+    assert not over.strip() and len(over) >= len(terminal.states[-1].rstrip()) and end == ""
 
 
 def test_also_when_it_has_failed(waiting, terminal):

@@ -142,7 +142,8 @@ def test_memory_does_not_grow_with_the_file(lake, client, file, monkeypatch):
             assert sum(len(window.data) for window in raw._windows) <= 9000
 
 
-def test_what_is_read_at_once_is_there_once(lake, client, file):
+def test_what_is_read_at_once_is_there_once(lake, client, file, monkeypatch):
+    monkeypatch.setattr(remote_file, "_BLOCK", 4 * MIB)
     data = os.urandom(24 * MIB)
     put(client, file, data)
     with RemoteFile(lake.account, file) as raw:

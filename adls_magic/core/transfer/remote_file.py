@@ -25,7 +25,7 @@ _MIB = 1024 * 1024
 _FIRST_WINDOW = 2 * _MIB  # bytes; a small file is read whole, and so is a big one's end
 _LARGEST_WINDOW = 16 * _MIB
 _KEPT = 3  # windows: at 16 MiB each what an open file takes at most
-_BLOCK = 64 * _MIB  # bytes; as many are asked for at once when everything is
+_BLOCK = 16 * _MIB  # bytes; as many are asked for at once when everything is
 BUFFER = 256 * 1024  # bytes; for the buffered reader around this
 
 
@@ -131,12 +131,17 @@ class RemoteFile(io.RawIOBase):
         left = self._size - self._position
         if left <= 0:
             return b""
-        whole = io.BytesIO()  # gives its value without a copy
+        # Gives its value without a copy. Nothing is read into its own memory: a view of that in
+        # the traceback of an error keeps it from being freed, which can crash the interpreter.
+        whole = io.BytesIO()
         whole.seek(left - 1)
         whole.write(b"\0")
-        with whole.getbuffer() as view:
-            while left:
-                left -= self.readinto(view[-left:][:_BLOCK])
+        whole.seek(0)
+        block = memoryview(bytearray(min(_BLOCK, left)))
+        while left:
+            count = self.readinto(block[: min(_BLOCK, left)])
+            whole.write(block[:count])
+            left -= count
         return whole.getvalue()
 
     def _window_here(self) -> _Window | None:
