@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from shells import fresh_shell
 from traitlets.config import Config
 
 from adls_magic.core.account import session
@@ -26,15 +27,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("ADLS_MAGIC_CONFIG", str(tmp_path / "config.ini"))
     monkeypatch.chdir(tmp_path)
-    config = Config()
-    config.HistoryManager.enabled = False
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(config=config)
-    yield shell
-    if "adls_magic" in shell.extension_manager.loaded:
-        shell.run_line_magic("unload_ext", "adls_magic")
-    shell.restore_sys_module_state()
-    InteractiveShell.clear_instance()
+    with fresh_shell() as made:
+        yield made
 
 
 def state(shell: InteractiveShell) -> dict[str, Any]:
@@ -171,19 +165,12 @@ def test_traits_refuse_bad_values(shell: InteractiveShell, setting: str) -> None
 
 def test_the_config_file_sets_defaults(tmp_path: Path) -> None:
     config = Config()
-    config.HistoryManager.enabled = False
     config.AdlsMagics.workers = 3
     config.AdlsMagics.chunk_size = "1MiB"
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(config=config)
-    try:
+    with fresh_shell(config) as shell:
         shell.run_line_magic("load_ext", "adls_magic")
         defaults = shell.magics_manager.registry["AdlsMagics"].defaults
         assert (defaults.workers, defaults.chunk_size) == (3, 1024**2)
-    finally:
-        shell.run_line_magic("unload_ext", "adls_magic")
-        shell.restore_sys_module_state()
-        InteractiveShell.clear_instance()
 
 
 def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:

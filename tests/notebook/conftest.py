@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
+from shells import fresh_shell
 from traitlets.config import Config
 
 from adls_magic.core.account import session
@@ -82,17 +82,10 @@ class Ran:
 def shell() -> Iterator[InteractiveShell]:
     """IPython with the extension loaded."""
     config = Config()
-    config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
-    InteractiveShell.clear_instance()
-    hooks = sys.displayhook, sys.excepthook
-    shell = InteractiveShell.instance(config=config)
-    shell.run_line_magic("load_ext", "adls_magic")
-    yield shell
-    shell.run_line_magic("unload_ext", "adls_magic")
-    shell.restore_sys_module_state()
-    InteractiveShell.clear_instance()
-    sys.displayhook, sys.excepthook = hooks
+    with fresh_shell(config) as made:
+        made.run_line_magic("load_ext", "adls_magic")
+        yield made
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
+from shells import fresh_shell
 
 import adls_magic as adls
 from adls_magic.core.account import keyring_store, session
@@ -104,19 +104,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLake]:
 
 @pytest.fixture(scope="module")
 def shell(nothing_configured: Path) -> Iterator[InteractiveShell]:
-    config = Config()
-    config.HistoryManager.enabled = False
-    InteractiveShell.clear_instance()
-    hooks = sys.displayhook, sys.excepthook
-    shell = InteractiveShell.instance(config=config)
-    shell.run_line_magic("load_ext", "adls_magic")
-    shell.run_cell("await __import__('asyncio').sleep(0)")  # makes a loop, which stays
-    shell.user_ns.update(name="a.csv", value=[{"a": 1}], key=KEY, number=7)
-    yield shell
-    shell.run_line_magic("unload_ext", "adls_magic")
-    shell.restore_sys_module_state()
-    InteractiveShell.clear_instance()
-    sys.displayhook, sys.excepthook = hooks
+    with fresh_shell() as made:
+        made.run_line_magic("load_ext", "adls_magic")
+        made.run_cell("await __import__('asyncio').sleep(0)")  # makes a loop, which stays
+        made.user_ns.update(name="a.csv", value=[{"a": 1}], key=KEY, number=7)
+        yield made
 
 
 def tried(act: Callable[[], object], *, allowed: tuple[type[Exception], ...] = ()) -> None:

@@ -207,6 +207,8 @@ class Notebook:
             if message["content"].get("execution_state") == "idle":
                 break
         reply = self.client.get_shell_msg(timeout=PATIENCE)
+        while reply["parent_header"].get("msg_id") != sent:  # one of a slow start
+            reply = self.client.get_shell_msg(timeout=PATIENCE)
         return {**reply["content"], "text": "".join(texts)}
 
     def close(self) -> None:
