@@ -16,6 +16,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from adls_magic.lake import rows
 from adls_magic.lake.answers import Refusal
@@ -153,7 +154,9 @@ def _grow(store: Store, key: Key, old: Entry, new: Entry, *, pieces: list[Piece]
     note = Change(statements=[rows.put(key, old)], cut=(*key, store.on_disk(key)))
     ticket = store.journal.commit(note)
     store.growing.add(key)
-    try:
+    with contextlib.ExitStack() as always, contextlib.ExitStack() as undo:
+        always.callback(store.growing.discard, key)
+        undo.callback(_cut_back, store, place, old, ticket)
         target = os.open(place, os.O_RDWR | _BINARY)
         try:
             _copy_pieces(pieces, target)
@@ -162,12 +165,12 @@ def _grow(store: Store, key: Key, old: Entry, new: Entry, *, pieces: list[Piece]
         finally:
             os.close(target)
         store.journal.commit(Change(statements=[rows.put(key, new)], settles=[ticket]))
-    except BaseException:
-        # The note stays if even this fails, and the next start cuts the file.
-        with contextlib.suppress(OSError, sqlite3.Error):
-            cut_file(place, old.size, old.disk_time)
-            store.journal.commit(Change(settles=[ticket]))
-        raise
-    finally:
-        store.growing.discard(key)
+        undo.pop_all()
     return new
+
+
+def _cut_back(store: Store, place: Path, old: Entry, ticket: int) -> None:
+    # The note stays if even this fails, and the next start cuts the file.
+    with contextlib.suppress(OSError, sqlite3.Error):
+        cut_file(place, old.size, old.disk_time)
+        store.journal.commit(Change(settles=[ticket]))

@@ -184,10 +184,9 @@ class Journal:
         try:
             yield
             self._writer.execute("COMMIT")
-        except BaseException:
+        finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            raise
 
     def _sync_before(self, batch: list[tuple[_Waiting, Change]]) -> list[int]:
         """Sync the names that this commit relies on; return the intents that it may forget."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -81,23 +82,26 @@ def read(context: Context) -> Answer:
 
 def read_open(context: Context, entry: Entry, descriptor: int, headers: dict[str, str]) -> Answer:
     """Return the answer of a read from an open file, which the answer closes."""
-    try:
-        _check_read(context, entry)
-        asked = context.request.headers.get("x-ms-range") or context.request.headers.get("range")
-        headers = {**headers, **_overrides(context)}
-        span = _span(asked, entry.size)
-        if span is None:
-            return Answer(200, headers, FilePart(descriptor, 0, entry.size))
-        first, last = span
-        if "Content-MD5" in headers:
-            whole = "x-ms-blob-content-md5" if context.request.xml else "x-ms-content-md5"
-            headers[whole] = headers.pop("Content-MD5")
-        headers["Content-Range"] = f"bytes {first}-{last}/{entry.size}"
-        headers |= _range_md5(context, descriptor, first, last - first + 1)
-        return Answer(206, headers, FilePart(descriptor, first, last - first + 1))
-    except BaseException:
-        os.close(descriptor)
-        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        answer = _read(context, entry, descriptor, {**headers, **_overrides(context)})
+        undo.pop_all()
+    return answer
+
+
+def _read(context: Context, entry: Entry, descriptor: int, headers: dict[str, str]) -> Answer:
+    _check_read(context, entry)
+    asked = context.request.headers.get("x-ms-range") or context.request.headers.get("range")
+    span = _span(asked, entry.size)
+    if span is None:
+        return Answer(200, headers, FilePart(descriptor, 0, entry.size))
+    first, last = span
+    if "Content-MD5" in headers:
+        whole = "x-ms-blob-content-md5" if context.request.xml else "x-ms-content-md5"
+        headers[whole] = headers.pop("Content-MD5")
+    headers["Content-Range"] = f"bytes {first}-{last}/{entry.size}"
+    headers |= _range_md5(context, descriptor, first, last - first + 1)
+    return Answer(206, headers, FilePart(descriptor, first, last - first + 1))
 
 
 _OVERRIDES = {
