@@ -18,6 +18,7 @@ from azure.storage.filedatalake import generate_directory_sas, generate_file_sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
+from patience import wait_until
 
 from adls_magic import form as form_module
 from adls_magic.core.account import keyring_store, session
@@ -101,11 +102,8 @@ class Dialog:
         self.wait()
         return self.says
 
-    def wait(self, seconds: float = 20) -> None:
-        deadline = time.monotonic() + seconds
-        while self.state["busy"]:
-            assert time.monotonic() < deadline, "the form is still busy"
-            time.sleep(0.01)
+    def wait(self) -> None:
+        wait_until(lambda: not self.state["busy"])
 
 
 @pytest.fixture
@@ -379,11 +377,11 @@ def test_a_cell_that_configures_wins_over_an_answer_still_awaited(
     silent: str, lake: LocalLake, dialog: Dialog, later: str
 ) -> None:
     dialog.send("connect", OTHER_KEY, method="key", account="contoso", endpoint=silent)
-    until(lambda: dialog.form._client)
+    wait_until(lambda: dialog.form._client)
     session.configure(lake.account) if later == "configure" else session.forget()
     assert dialog.state["busy"] is False
     assert "configured meanwhile" in dialog.says
-    until(lambda: not any(one.name == "adls-form" for one in threading.enumerate()))
+    wait_until(lambda: not any(one.name == "adls-form" for one in threading.enumerate()))
     assert session.current() == (lake.account if later == "configure" else None)
 
 
@@ -406,16 +404,9 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/contoso"
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_stop_ends_the_wait_at_once(silent: str, dialog: Dialog) -> None:
     dialog.send("connect", OTHER_KEY, method="key", account="contoso", endpoint=silent)
-    until(lambda: dialog.form._client)
+    wait_until(lambda: dialog.form._client)
     started = time.monotonic()
     dialog.send("stop")
     assert time.monotonic() - started < 1

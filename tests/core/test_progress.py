@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import PATIENCE, wait_until
 from tqdm import tqdm
 
 from adls_magic.core import errors
@@ -290,46 +291,52 @@ def test_a_failed_upload_leaves_no_full_bar(between, place, terminal, quick):
 
 @pytest.fixture
 def waiting(between: Between, client, place, monkeypatch) -> Callable[..., None]:
-    """Appends to a file that is leased to somebody else for the first half second."""
+    """Appends to a file that is leased to somebody else, until something has happened."""
     monkeypatch.setattr(lease, "_UNNOTICED", 0.0)
     monkeypatch.setattr(lease, "_LONGEST_WAIT", 0.1)
     target, theirs = place.child("log.txt"), "11111111-2222-3333-4444-555555555555"
 
-    def append(size: int, *, progress: bool = True, for_ever: bool = False) -> None:
+    def append(size: int, until: Callable[[], bool] | None, progress: bool = True) -> None:
+        def release() -> None:
+            if until is not None:
+                wait_until(until)
+                client.release_lease(target, theirs)
+
         client.create(target)
         client.acquire_lease(target, theirs, seconds=60)
-        given = UploadOptions(
-            if_exists="append", chunk_size=CHUNK, patience=0.5 if for_ever else 30.0
-        )
-        timer = threading.Timer(0.5, lambda: client.release_lease(target, theirs))
-        with open_writer(account_at(between.port), target, given, progress=progress) as writer:
-            if not for_ever:
-                timer.start()
-            for _ in range(0, size, 100):
-                writer.write(bytes(100))
+        other = threading.Thread(target=release)
+        other.start()
+        given = UploadOptions(if_exists="append", chunk_size=CHUNK, patience=PATIENCE)
+        try:
+            with open_writer(account_at(between.port), target, given, progress=progress) as writer:
+                for _ in range(0, size, 100):
+                    writer.write(bytes(100))
+        finally:
+            other.join()
 
     return append
 
 
 def test_what_is_waited_for_is_shown_and_leaves_no_trace(waiting, terminal):
-    waiting(100)
-    assert "waiting: another writer holds a lease" in "".join(terminal.states)
+    waiting(100, until=lambda: "waiting: another writer holds a lease" in terminal.getvalue())
     assert "\n" not in terminal.getvalue()
     *_, over, end = terminal.getvalue().split("\r")
     assert not over.strip() and len(over) >= len(terminal.states[-1].rstrip()) and end == ""
 
 
-def test_also_when_it_has_failed(waiting, terminal):
-    with pytest.raises(errors.ConflictError, match="Somebody else holds"):
-        waiting(100, for_ever=True)
-    assert "waiting" in terminal.states[-1]
+def test_also_when_it_has_failed(waiting, between, terminal):
+    between.faults = lambda got: (
+        Fault(swapped=answer(400)) if "waiting" in terminal.getvalue() else None
+    )
+    with pytest.raises(errors.AdlsError) as caught:
+        waiting(100, until=None)
+    assert caught.value.status == 400
     assert "\n" not in terminal.getvalue()
     assert not terminal.getvalue().rpartition("\r")[0].rpartition("\r")[2].strip()
 
 
 def test_the_bar_of_what_is_more_stays(waiting, terminal):
-    waiting(20 * CHUNK)
-    assert "waiting" in "".join(terminal.states)
+    waiting(20 * CHUNK, until=lambda: "waiting" in terminal.getvalue())
     assert "waiting" not in terminal.states[-1] and "19.5k" in terminal.states[-1]
     assert terminal.getvalue().endswith("\n")
 
@@ -338,33 +345,10 @@ def test_in_a_notebook_it_leaves_no_trace(waiting, monkeypatch):
     shown = Display()
     monkeypatch.setattr(progress, "_kernel_display", lambda: shown)
     monkeypatch.setattr(progress, "_DELAY", 0.0)
-    waiting(100)
-    assert "log.txt" in shown.states[1] and "waiting: another writer" in shown.states[1]
-    assert shown.states[-1] == ""
+    waiting(100, until=lambda: "waiting: another writer" in "".join(shown.states))
+    assert "log.txt" in shown.states[1] and shown.states[-1] == ""
 
 
-def test_nobody_waits_in_sight_of_nobody(waiting, terminal):
-    waiting(100, progress=False)
+def test_nobody_waits_in_sight_of_nobody(waiting, between, terminal):
+    waiting(100, until=lambda: between.count("POST") > 10, progress=False)
     assert terminal.getvalue() == ""
-
-
-def test_a_bar_that_is_blanked_is_drawn_again(monkeypatch):
-    """As by tqdm.write of the user's, which takes away all bars for a moment."""
-    shown = Display()
-    output: Any = progress._Output(shown)
-    for text in ("\r", "   \r", "\rx: 5%", "\r     \r", "\rx: 5%", "\n"):
-        output.write(text)
-    assert shown.states == ["x: 5%", "", "x: 5%"]
-
-
-def test_only_the_callers_thread_draws(slow, place, terminal, monkeypatch, quick):
-    drawing: set[int] = set()
-    write = Terminal.write
-
-    def watched(self: Terminal, text: str) -> int:
-        drawing.add(threading.get_ident())
-        return write(self, text)
-
-    monkeypatch.setattr(Terminal, "write", watched)
-    run(account_at(slow.port), bytes(10 * CHUNK), place.child("x.bin"))
-    assert drawing == {threading.get_ident()}

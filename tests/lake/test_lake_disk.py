@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import wait_until
 
 from adls_magic.lake import LocalLake
 from adls_magic.lake.commit import BLOCKS
@@ -34,14 +35,6 @@ resource = pytest.importorskip("resource")
 
 def waiting(root: Path) -> list[Path]:
     return list((root / ".adls-lake" / "waiting").iterdir())
-
-
-def eventually(condition: object, seconds: float = 5) -> None:
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_committed_files_are_plain_files(wire: Wire, lake: LocalLake, place: str) -> None:
@@ -178,7 +171,7 @@ def test_an_append_that_breaks_off_changes_nothing(wire: Wire, lake: LocalLake, 
     wire.append(place, 0, b"0123456789")
     send_half(wire, place, 0, b"XXXXX", 10)
     send_half(wire, place, 10, b"YYYYY", 10)
-    eventually(lambda: len(waiting(lake.root)) == 1)
+    wait_until(lambda: len(waiting(lake.root)) == 1)
     assert wire.flush(place, 20).code == "InvalidFlushPosition"
     assert wire.append(place, 10, b"abcdefghij").status == 202
     assert wire.flush(place, 20).status == 200
@@ -227,7 +220,7 @@ def test_create_and_delete_while_an_append_is_on_its_way(
         ).status < 300
         connection.send(b"56789")
         assert connection.getresponse().status == 202
-        eventually(lambda: waiting(lake.root) == [])
+        wait_until(lambda: waiting(lake.root) == [])
         wire.create(place)
         assert wire.flush(place, 10).code == "InvalidFlushPosition"
 

@@ -13,13 +13,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from patience import PATIENCE, wait_until
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -38,7 +39,6 @@ from .processes import environment
 
 CHUNK = 16 * 1024  # bytes
 CHECKPOINT = 20 * CHUNK  # bytes
-PATIENCE = 60.0  # seconds for what takes a moment when nobody else is at work
 
 # A client of its own process: uploads what it is told to, and prints what came of it. Bytes and
 # streams are made of the file, as there is no other way to give it the same ones.
@@ -301,10 +301,7 @@ def settled(server: Between) -> None:
 
     One before it may have been given up for good, by a line that broke, and repeated.
     """
-    deadline = time.monotonic() + PATIENCE
-    while not (came := flushes(server)) or not came[-1].status:
-        assert time.monotonic() < deadline, "a flush has no answer"
-        time.sleep(0.005)
+    wait_until(lambda: (came := flushes(server)) and came[-1].status)
 
 
 def shorten_checkpoints(monkeypatch: Any) -> None:

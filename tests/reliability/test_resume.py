@@ -10,13 +10,13 @@ import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from core.servers import Fault, Forwarded, error
+from patience import PATIENCE, wait_until
 
 from adls_magic.core import errors
 from adls_magic.core.text import format_size, parse_size
@@ -27,7 +27,6 @@ from .processes import environment
 from .resuming import (
     CHECKPOINT,
     CHUNK,
-    PATIENCE,
     Gate,
     Setting,
     flushes,
@@ -114,7 +113,7 @@ def test_killed_before_the_rename_nothing_travels_again(here: Setting):
     gate = Gate(then=lambda got: Fault(before=True) if "mode=legacy" in got.target else None)
     server = here.server(gate)
     process = here.start(server, source, "target")
-    wait_for(lambda: server.count("mode=legacy") > 0)
+    wait_until(lambda: server.count("mode=legacy") > 0)
     process.kill()
     assert here.only_staged().size == SIZE
     server = here.server()
@@ -134,7 +133,7 @@ def test_stop_tells_of_a_checkpoint_whose_answer_it_cut_off(here: Setting, monke
         return Fault(delay=20) if is_flush(got) and len(flushes(server)) == 1 else None
 
     def interrupt() -> None:
-        wait_for(lambda: any(item.size for item in here.staged()))
+        wait_until(lambda: any(item.size for item in here.staged()))
         signal.pthread_kill(main, signal.SIGINT)
 
     server = here.server(Gate(then=hold))
@@ -148,13 +147,6 @@ def test_stop_tells_of_a_checkpoint_whose_answer_it_cut_off(here: Setting, monke
     rerun = here.server()
     assert here.upload(rerun, source, "target").resumed_from == CHECKPOINT
     assert travelled(rerun) == SIZE - CHECKPOINT
-
-
-def wait_for(is_over: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_over():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_lake_restarts_elsewhere_in_between(tmp_path: Path):
@@ -249,7 +241,7 @@ def test_one_piece_that_was_cut_off_is_sent_again(here: Setting, kind: str):
         assert said == {"resumed_from": 0, "size": CHUNK} and travelled(server) == CHUNK
         assert here.content("target") == source.read_bytes()
     gate.open()  # its append comes after all
-    wait_for(lambda: here.content("target") == source.read_bytes())
+    wait_until(lambda: here.content("target") == source.read_bytes())
     assert here.names() == ["target"]
 
 
@@ -335,7 +327,7 @@ def test_stop_and_restart_of_a_kernel(here: Setting):
         before = len(server.seen)
         kernel.send(cell % "killed")
         gate.wait()
-        wait_for(lambda: all(got.status for got in server.seen[before:] if not is_append(got)))
+        wait_until(lambda: all(got.status for got in server.seen[before:] if not is_append(got)))
         kernel.restart()
         gate.open()
         safe, before = here.only_staged().size, travelled(server)

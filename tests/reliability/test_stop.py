@@ -27,6 +27,7 @@ from core.conftest import (  # noqa: F401 - one is for every test here
 from core.servers import Between, Fault, Forwarded, answer
 from core.uploads import CHUNK, data_of, put
 from jupyter_client.manager import start_new_kernel
+from patience import PATIENCE
 
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
@@ -35,7 +36,6 @@ from adls_magic.lake import LocalLake
 from . import processes
 
 SOON = 5.0  # seconds; a second is what is meant, and met where nothing else runs
-PATIENCE = 60.0  # seconds, for what must happen at all
 OLD = b"what was there before"
 HELD = Fault(after=True)
 DEAD = Fault(before=True)

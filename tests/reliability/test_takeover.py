@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from core.servers import Between, Fault, Forwarded, error
+from patience import PATIENCE, wait_until
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -24,7 +25,6 @@ from adls_magic.core.transfer.reader import MemoryReader
 from .resuming import (
     CHECKPOINT,
     CHUNK,
-    PATIENCE,
     Gate,
     Setting,
     flushes,
@@ -243,12 +243,7 @@ def test_b_stragglers_of_a_dead_run_are_the_same_bytes(here: Setting):
 
 def wait_answered(server: Between) -> None:
     """Wait until what `server` had held back has been done."""
-    tick = threading.Event()
-    for _ in range(int(PATIENCE / 0.01)):
-        if all(got.status for got in server.seen):
-            return
-        tick.wait(0.01)
-    raise AssertionError("an append has no answer")
+    wait_until(lambda: all(got.status for got in server.seen))
 
 
 # ------------------------------------------- (c) taking over throws away what the other has waiting
