@@ -13,7 +13,7 @@ from adls_magic.core import errors
 from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
-from adls_magic.core.transfer import remote_file
+from adls_magic.core.transfer import parallel_read, remote_file
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.remote_file import BUFFER, RemoteFile
@@ -45,6 +45,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_file, "_FIRST_WINDOW", 1000)
     monkeypatch.setattr(remote_file, "_LARGEST_WINDOW", 3000)
     monkeypatch.setattr(remote_file, "_BLOCK", 5000)
+    monkeypatch.setattr(parallel_read, "_PIECE", 700)
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 20_011])
@@ -99,39 +100,41 @@ def test_a_missing_file_and_a_directory(lake, client, place, file):
         RemoteFile(lake.account, place)
 
 
-def requests(raw: RemoteFile) -> int:
-    return raw._client.traffic.requests
-
-
-def test_few_requests(lake, client, file):
+def test_few_requests(between, client, file):
     data = os.urandom(9 * MIB + 5)
     put(client, file, data)
-    with RemoteFile(lake.account, file) as raw, io.BufferedReader(raw, BUFFER) as remote:
-        assert requests(raw) == 1
+    account = account_at(between.port)
+    with RemoteFile(account, file) as raw, io.BufferedReader(raw, BUFFER) as remote:
+        assert len(between.seen) == 1
         remote.seek(-8, os.SEEK_END)
         assert remote.read() == data[-8:]
         remote.seek(-MIB, os.SEEK_END)
         assert remote.read(1000) == data[-MIB : -MIB + 1000]
-        assert requests(raw) == 2  # the end comes as a whole
+        assert len(between.seen) == 2  # the end comes as a whole
         remote.seek(0)
         for start in range(0, len(data), 1000):
             assert remote.read(1000) == data[start : start + 1000]
-        assert requests(raw) <= 5  # windows grow: 2, 4 MiB, and the end is there
+        assert len(between.seen) <= 5  # windows grow: 2, 4 MiB, and the end is there
         remote.seek(MIB)
-        before = requests(raw)
+        before = len(between.seen)
         assert remote.read(4 * MIB) == data[MIB : 5 * MIB]
-        assert requests(raw) - before <= 2
-    with RemoteFile(lake.account, file) as raw:
-        assert raw.readall() == data and requests(raw) == 2
+        assert len(between.seen) - before <= 2
+    before = len(between.seen)
+    with RemoteFile(account, file) as raw:
+        assert raw.readall() == data
+    assert len(between.seen) - before == 1 + 3  # pieces of 4 MiB, side by side
 
 
-def test_a_small_file_is_read_at_once(lake, client, file):
+def test_a_small_file_is_read_at_once(between, client, file):
     put(client, file, b"line\n" * 1000)
-    with RemoteFile(lake.account, file) as raw, io.TextIOWrapper(io.BufferedReader(raw)) as text:
+    with (
+        RemoteFile(account_at(between.port), file) as raw,
+        io.TextIOWrapper(io.BufferedReader(raw)) as text,
+    ):
         assert sum(1 for line in text) == 1000
         text.seek(0)
         assert len(text.read()) == 5000
-        assert requests(raw) == 2
+        assert len(between.seen) == 2
 
 
 def test_memory_does_not_grow_with_the_file(lake, client, file, monkeypatch):

@@ -1,7 +1,8 @@
 """A file of the lake for reading at any position, of one version, with few requests.
 
-Bytes come in windows that grow while the file is read in sequence; the last few are kept, so that
-a reader who jumps between a table of contents and the data asks for neither twice.
+Bytes come in windows that grow while the file is read in sequence, over several connections when
+they are large; the last few are kept, so that a reader who jumps between a table of contents and
+the data asks for neither twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.response import PathProperties
+from adls_magic.core.transfer.parallel_read import ParallelRead
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -25,7 +27,7 @@ _MIB = 1024 * 1024
 _FIRST_WINDOW = 2 * _MIB  # bytes; a small file is read whole, and so is a big one's end
 _LARGEST_WINDOW = 16 * _MIB
 _KEPT = 3  # windows: at 16 MiB each what an open file takes at most
-_BLOCK = 16 * _MIB  # bytes; as many are asked for at once when everything is
+_BLOCK = 32 * _MIB  # bytes; as many are asked for at once when everything is
 BUFFER = 256 * 1024  # bytes; for the buffered reader around this
 
 
@@ -55,15 +57,17 @@ class RemoteFile(io.RawIOBase):
 
     def __init__(self, account: Account, remote: RemotePath) -> None:
         super().__init__()
+        self._opened = contextlib.ExitStack()
         self.name = remote.path
         self._remote = remote
-        self._client = Client(account)
+        self._client = self._opened.enter_context(Client(account))
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             found = self._look()
             undo.pop_all()
         self._size = found.size
-        self._etag = found.etag
+        self._read = ParallelRead(self._client, remote, found.etag)
+        self._opened.callback(self._read.close)
         self._position = 0
         self._windows: list[_Window] = []  # the latest last
         self._length = _FIRST_WINDOW  # bytes of the latest window
@@ -169,7 +173,7 @@ class RemoteFile(io.RawIOBase):
 
     def _fetch(self, view: memoryview, start: int) -> None:
         try:
-            count = self._client.read_into(self._remote, view, start=start, if_match=self._etag)
+            count = self._read.fill(view, start)
         except (errors.ConflictError, errors.PathNotFoundError) as error:
             what = "was removed" if isinstance(error, errors.PathNotFoundError) else "changed"
             raise error.retold(
@@ -187,9 +191,8 @@ class RemoteFile(io.RawIOBase):
             raise ValueError("I/O operation on closed file")
 
     def close(self) -> None:
-        """Close the connection; nothing can be read any more."""
+        """Close the connections; nothing can be read any more."""
         if not self.closed:
             super().close()
             self._windows = []
-            if hasattr(self, "_client"):  # it is missing when the account was refused
-                self._client.close()
+            self._opened.close()
