@@ -20,11 +20,12 @@ HERE = Path(__file__).resolve().parent
 FOLDER = Path("artifacts", "notebooks")
 
 
-def execute(notebook: Path, folder: Path) -> Path:
+def execute(notebook: Path, folder: Path, config: Any = None) -> Path:
     """Execute a copy of `notebook` with `folder` as its working directory; return the copy.
 
     What the last run left in `folder` is removed first. No Azure account that this machine
-    knows is used: the variables that name one do not reach the notebook.
+    knows is used: the variables that name one do not reach the notebook. `config` is for the
+    kernel's manager.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed; the copy shows it.
@@ -43,6 +44,7 @@ def execute(notebook: Path, folder: Path) -> Path:
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        config=config,
     )
     copy = folder / notebook.name
     try:

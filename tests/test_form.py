@@ -18,6 +18,7 @@ from azure.storage.filedatalake import generate_directory_sas, generate_file_sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
+from kernels import reached_by_files
 from patience import wait_until
 
 from adls_magic import form as form_module
@@ -506,7 +507,9 @@ def test_an_executed_notebook_holds_the_text_and_no_secret(lake: LocalLake, tmp_
         "print(widget.state['status']['text'])",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("\n".join(lines))])
-    nbclient.NotebookClient(notebook, timeout=60, store_widget_state=True).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=60, store_widget_state=True, config=reached_by_files()
+    ).execute()
     shown, printed = notebook.cells[0].outputs
     assert "%adls_config --local" in shown["data"]["text/plain"]
     assert printed["text"].startswith("Connected to")

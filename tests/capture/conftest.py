@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
+from kernels import start_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -84,11 +84,7 @@ class Kernel:
         environment = {**os.environ, "PYTHONPATH": PATH}
         for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):  # ipykernel looks at the second
             environment.pop(name, None)
-        self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel(env=environment)
-        self._client = self.manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        self.manager, self._client = start_kernel(env=environment)
         assert self.run(PRELUDE).status == "ok"
 
     def run(self, code: str, *, stop_after: float | None = None) -> Ran:

@@ -15,6 +15,7 @@ from typing import Any
 import nbclient
 import nbformat
 import pytest
+from kernels import reached_by_files
 
 from adls_magic.output.formats import CONTENT_TYPES, PLAIN
 
@@ -246,6 +247,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[An
             kernel_name="python3",
             allow_errors=True,
             resources={"metadata": {"path": str(place)}},
+            config=reached_by_files(),
         )
         client.execute()
     assert not [one for cell in notebook.cells[:2] for one in cell.outputs if "ename" in one]

@@ -141,8 +141,13 @@ class SocketServer:
     def drain(self) -> None:
         """Take no more connections, and wait until those that there are have ended."""
         self._listener.close()
-        for thread in self._threads:
+        self.wait_ended()
+
+    def wait_ended(self) -> None:
+        """Wait until those connections that there are have ended, and what came over them."""
+        for thread in list(self._threads):
             thread.join(20)
+            assert not thread.is_alive()
 
     def close(self) -> None:
         self.closing.set()

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from kernels import reached_by_files
 from nbclient import NotebookClient
 from shells import fresh_shell
 from traitlets.config import Config
@@ -116,6 +117,7 @@ def execute(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., nbfor
             timeout=60,
             allow_errors=allow_errors,
             resources={"metadata": {"path": str(place)}},
+            config=reached_by_files(),
         )
         client.execute()
         return notebook

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from kernels import papermill
 from nbclient.exceptions import CellExecutionError
 
 from adls_magic.lake import LocalLake
@@ -80,7 +79,6 @@ def test_a_failing_magic_stops_the_run(
 def test_papermill_runs_cells_and_stops_at_one_that_fails(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a process of its own: importing papermill warns, and it makes event loops."""
     cells = [
         "rows = 0",
         "%load_ext adls_magic\n%adls_config --local",
@@ -89,15 +87,10 @@ def test_papermill_runs_cells_and_stops_at_one_that_fails(
         "%%adls_write d/bad.txt\nprint('half')\n1 / 0",
         "%%adls_write d/after.txt\nprint('never')",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
-    nbformat.write(notebook, place / "in.ipynb")
+    given = [nbformat.v4.new_code_cell(one) for one in cells]
+    given[0].metadata["tags"] = ["parameters"]
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-p", "rows", "2"]
-    done = subprocess.run(
-        [*command, "--no-progress-bar"], cwd=place, capture_output=True, text=True
-    )
+    done = papermill(given, place, "-p", "rows", "2")
     assert done.returncode != 0
     assert "ZeroDivisionError: division by zero" in done.stderr
     lake = place / "adls-lake/lake"

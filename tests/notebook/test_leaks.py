@@ -13,7 +13,6 @@ import pickle
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +29,7 @@ import pytest
 from azure.storage.filedatalake import generate_file_system_sas
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from kernels import papermill
 from leaks import find, shapes
 
 import adls_magic
@@ -511,14 +511,7 @@ def test_a_notebook_executed_by_papermill(
     )
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     cells = [nbformat.v4.new_code_cell(cell) for cell in (*CELLS, "%adls_ls nothing")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "p", "language": "python"}
-    nbformat.write(notebook, place / "in.ipynb")
-    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "--log-output"]
-    done = subprocess.run(
-        [*command, "--log-level", "DEBUG", "--no-progress-bar"],
-        cwd=place, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
+    done = papermill(cells, place, "--log-output", "--log-level", "DEBUG")
     assert done.returncode == 1, done.stderr
     assert "PathNotFoundError" in done.stderr
     assert (lake.root / "lake/x.txt").read_text() == "1\n"

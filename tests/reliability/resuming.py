@@ -296,12 +296,33 @@ def path_of(got: Forwarded) -> str:
     return urllib.parse.unquote(got.target.partition("?")[0])
 
 
-def settled(server: Between) -> None:
-    """Wait until there is a flush at a server, and the latest of them has its answer.
+def settled(server: Between, checkpoint: int = CHECKPOINT) -> None:
+    """Wait until there was a checkpoint at a server, and the next is not due yet.
 
-    One before it may have been given up for good, by a line that broke, and repeated.
+    The latest has its answer; one before it may have been given up, by a line that broke.
     """
-    wait_until(lambda: (came := flushes(server)) and came[-1].status)
+
+    def is_settled() -> bool:
+        came = flushes(server)
+        if not came or not came[-1].status:
+            return False
+        return front(server) - number(came[-1], "position") < checkpoint
+
+    wait_until(is_settled)
+
+
+def front(server: Between) -> int:
+    """Where the appends that came to a server and were answered have their first gap."""
+    arrived = sorted(
+        (number(got, "position"), got.length)
+        for got in server.seen
+        if is_append(got) and got.status
+    )
+    end = arrived[0][0] if arrived else 0
+    for position, length in arrived:
+        if position <= end:
+            end = max(end, position + length)
+    return end
 
 
 def shorten_checkpoints(monkeypatch: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from core.servers import Fault, Forwarded, error
+from kernels import start_kernel
 from patience import PATIENCE, wait_until
 
 from adls_magic.core import errors
@@ -55,6 +56,7 @@ def killed(here: Setting, source: Path, **given: Any) -> int:
     process.kill()
     assert travelled(server) >= LIMIT - CHUNK
     gate.open()  # what was on its way arrives all the same
+    server.drain()
     return here.only_staged().size
 
 
@@ -99,6 +101,7 @@ def test_killed_again_and_again(here: Setting):
         settled(server)
         process.kill()
         gate.open()
+        server.drain()
         first = min(number(got, "position") for got in server.seen if is_append(got))
         assert first == safe
         safe = here.only_staged().size
@@ -177,9 +180,10 @@ def test_at_the_real_distances(own_lake: LocalLake, tmp_path: Path):
         server = here.server(gate)
         process = here.start(server, source, "target", chunk_size=None, checkpoint=0)
         assert gate.reached.wait(600)
-        settled(server)
+        settled(server, landing.CHECKPOINT_BYTES)
         process.kill()
         gate.open()
+        server.drain()
         safe, server = here.only_staged().size, here.server()
         said = here.start(server, source, "target", chunk_size=None, checkpoint=0).outcome()
         again = travelled(server)
@@ -252,13 +256,9 @@ class Kernel:
     """A real kernel, driven as a notebook does."""
 
     def __init__(self, here: Setting, account: Any) -> None:
-        from jupyter_client.manager import start_new_kernel
-
         given = environment(account) | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         del given["PYTHONWARNINGS"]  # the kernel's own are not ours
-        self.manager, self.client = start_new_kernel(
-            kernel_name="python3", env=given, cwd=str(here.folder)
-        )
+        self.manager, self.client = start_kernel(env=given, cwd=str(here.folder))
         self.prepare()
 
     def prepare(self) -> None:
@@ -312,11 +312,10 @@ def test_stop_and_restart_of_a_kernel(here: Setting):
         kernel.manager.interrupt_kernel()
         said = kernel.wait(stopped)
         assert said is not None and said["ename"] == "UploadStopped" and "staged" in said["evalue"]
-        settled(server)
-        safe = here.only_staged().size
-        assert safe >= CHECKPOINT
         gate.open()  # stragglers arrive
-        before = travelled(server)
+        server.wait_ended()
+        safe, before = here.only_staged().size, travelled(server)
+        assert safe >= CHECKPOINT
         assert kernel.run(cell % "stopped") is None
         assert kernel.run(f"assert result.resumed_from == {safe}, result") is None
         assert travelled(server) - before == SIZE - safe
@@ -330,6 +329,7 @@ def test_stop_and_restart_of_a_kernel(here: Setting):
         wait_until(lambda: all(got.status for got in server.seen[before:] if not is_append(got)))
         kernel.restart()
         gate.open()
+        server.wait_ended()
         safe, before = here.only_staged().size, travelled(server)
         assert safe >= CHECKPOINT
         assert kernel.run(cell % "killed") is None

@@ -26,7 +26,7 @@ from core.conftest import (  # noqa: F401 - one is for every test here
 )
 from core.servers import Between, Fault, Forwarded, answer
 from core.uploads import CHUNK, data_of, put
-from jupyter_client.manager import start_new_kernel
+from kernels import start_kernel
 from patience import PATIENCE
 
 from adls_magic.core.account.address import RemotePath
@@ -191,7 +191,7 @@ class Notebook:
     """A kernel, and what it answers."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.kernel, self.client = start_new_kernel(kernel_name="python3", env=environment)
+        self.kernel, self.client = start_kernel(env=environment)
 
     def run(self, code: str, meanwhile: Callable[[], object] = lambda: None) -> dict:
         """Execute a cell; return its reply, with what it printed as "text"."""
