@@ -116,8 +116,8 @@ class SocketServer:
                 number = self.connections
                 self._open.add(wire)
             thread = threading.Thread(target=self._serve, args=(wire, number), name="test-serve")
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def _serve(self, wire: socket.socket, number: int) -> None:
         wire.settimeout(20)
