@@ -395,6 +395,24 @@ def test_a_target_that_changes_while_it_is_overwritten(between: Between, client,
     assert client.read(target) == b"theirs"
 
 
+@pytest.mark.parametrize("before", [b"old", None])
+@pytest.mark.parametrize("size", [10, 5 * CHUNK])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_target_that_changes_while_it_is_written(lake, client, target, size, before, in_place):
+    """What has been there when the writer was opened is replaced, and nothing else."""
+    if before is not None:
+        put(client, target, before)
+    options = UploadOptions(if_exists="overwrite", chunk_size=CHUNK, in_place=in_place)
+    with (
+        pytest.raises(errors.ConflictError),
+        open_writer(lake.account, target, options, progress=False) as writer,
+    ):
+        writer.write(b"mine")
+        put(client, target, b"theirs")
+        writer.write(bytes(size))
+    assert client.read(target) == b"theirs"
+
+
 def test_no_flush_while_an_append_is_unanswered(between: Between, client, target, tmp_path):
     """Not the last one: what lands after it would stay waiting. Each answer takes its time."""
     answered: list[str] = []

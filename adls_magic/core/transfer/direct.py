@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from adls_magic.core import errors
 from adls_magic.core.service.request import Body
+from adls_magic.core.service.response import PathProperties
 from adls_magic.core.transfer.target import Digest, Target
 
 
@@ -61,11 +62,28 @@ class DirectTarget(Target):
             if stub is None and isinstance(error, errors.ConflictError):
                 raise
             if stub is None or stub.size > 0 or stub.content_type != self._mark:
-                self._consider(stub)
+                self._meet(stub)
                 return False
             self._etag = stub.etag
             self._is_inherited = True
         return True
+
+    def _meet(self, found: PathProperties | None) -> None:
+        """Act on what is at the target in the way of a new file.
+
+        Raises:
+            PathExistsError, ConflictError, SkippedError: as `look`; ConflictError also when it is
+                another version than `look` has found.
+        """
+        before = self._existing
+        self._consider(found)
+        now = self._existing
+        if self._has_looked and now and (before is None or before.etag != now.etag):
+            raise errors.ConflictError(
+                f"{self._client.url(self.remote)} was {'changed' if before else 'made'} by "
+                "somebody else meanwhile and is as they left it: run it again to replace it.",
+                status=412,
+            )
 
     def _fill(self, body: Body | None, digest: Digest) -> str:
         """Put the only piece into the file just created and flush it; return its etag."""

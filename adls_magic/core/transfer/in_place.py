@@ -5,6 +5,7 @@ A new file carries the mark of an unfinished one until its flush.
 
 from __future__ import annotations
 
+from adls_magic.core import errors
 from adls_magic.core.transfer.direct import DirectTarget
 from adls_magic.core.transfer.plan import UploadPlan
 
@@ -20,12 +21,17 @@ class InPlaceTarget(DirectTarget):
             return 0
         # Marked, so that after a kill a rerun knows it for its own and not for somebody's file.
         self._unanswered = True
-        self._etag = self._create(
-            self.remote,
-            if_none_match="*" if existing is None else None,
-            if_match=existing.etag if existing else None,
-            content_type=self._mark,
-        )
+        try:
+            self._etag = self._create(
+                self.remote,
+                if_none_match="*" if existing is None else None,
+                if_match=existing.etag if existing else None,
+                content_type=self._mark,
+            )
+        except errors.PathExistsError:
+            self._unanswered = False
+            self._meet(self._client.find(self.remote))
+            raise
         self._unanswered = False
         self._is_ours = True
         return 0

@@ -37,6 +37,7 @@ class Target:
         self._fingerprint = ""
         self._mark = ""  # content type of what is unfinished at the target and of this upload
         self._existing: PathProperties | None = None
+        self._has_looked = False
         self._written = remote  # where the bytes go
         self._etag = ""
         self._is_ours = False  # something is there that a failure must remove
@@ -69,6 +70,7 @@ class Target:
             SkippedError: a file is there and is to be left alone.
         """
         self._consider(self._client.find(self.remote))
+        self._has_looked = True
 
     def _consider(self, found: PathProperties | None) -> None:
         """Act on what is at the target; raises what `look` does."""
