@@ -14,9 +14,10 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import tokenize
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -129,6 +130,8 @@ def run(shell: Any, cell: str, wishes: Wishes) -> Outcome:
             stack.callback(wishes.stdout.finish)
             wishes.stdout.start()
             stack.enter_context(_printing_outside(shell, wishes.stdout))
+            if (thread := _script_thread(shell)) is not None:
+                wishes.stdout.include(thread)
             if wishes.stdout.captures_processes:
                 stack.enter_context(swapped(shell, "system", _system_of(shell)))
         hook = _ValueHook(shell, cell, outcome, wishes=wishes, outside=outside)
@@ -249,6 +252,20 @@ def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
         swapped(shell.display_pub, "publish", publishing),
     ):
         yield
+
+
+def _script_thread(shell: Any) -> threading.Thread | None:
+    """Return the thread that prints what `%%bash` and its like do: one for all cells."""
+    loop = getattr(shell.magics_manager.registry.get("ScriptMagics"), "event_loop", None)
+    if loop is None or not loop.is_running():
+        return None  # it begins with the first such magic
+
+    async def itself() -> threading.Thread:
+        return threading.current_thread()
+
+    with suppress(TimeoutError):
+        return asyncio.run_coroutine_threadsafe(itself(), loop).result(timeout=1)
+    return None
 
 
 def _system_of(shell: Any) -> Callable[[str], None]:

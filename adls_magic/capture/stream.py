@@ -184,6 +184,10 @@ class CellStdout(io.TextIOBase):
         thread = threading.current_thread()
         return thread is self._owner or thread not in self._earlier
 
+    def include(self, thread: threading.Thread) -> None:
+        """Take what a thread prints that ran before the cell and now works for it."""
+        self._earlier -= {thread}
+
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Print to the notebook for a moment: what a cell displays is not what it prints."""

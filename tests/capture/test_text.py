@@ -89,6 +89,15 @@ def test_commands_see_the_variables(kernel: Kernel) -> None:
 def test_bash_and_time_inside(kernel: Kernel) -> None:
     kernel.write("a.txt", "%%bash\necho from bash")
     assert kernel.file("a.txt") == b"from bash\n"
+    # Its thread is the one that has begun with the first of them.
+    ran = kernel.write(
+        "again.txt",
+        "print('head')\nget_ipython().run_cell_magic('bash', '', 'echo again; echo no >&2')\n"
+        "print('tail')",
+    )
+    assert kernel.file("again.txt") == b"head\nagain\ntail\n"
+    assert ran.streams == {"stdout": "", "stderr": "no\n"}
+    assert kernel.run("%%bash\necho as ever").streams["stdout"] == "as ever\n"
     kernel.write("b.txt", "%time print('timed')")
     assert (kernel.file("b.txt") or b"").startswith(b"timed\nCPU times")
     ran = kernel.write("c.json", "%%time\n[1, 2]")
@@ -109,10 +118,10 @@ def test_threads_of_the_cell_but_not_of_earlier_cells(kernel: Kernel) -> None:
         "a.txt",
         "mine = threading.Thread(target=lambda: print('from a thread'))\n"
         "mine.start(); mine.join(); time.sleep(0.1)\n"
-        "def late():\n    time.sleep(0.3); print('late')\n"
+        "go = threading.Event()\ndef late():\n    go.wait(); print('late')\n"
         "other = threading.Thread(target=late); other.start(); print('end')",
     )
-    after = kernel.run("other.join(); stop.set(); earlier.join()")
+    after = kernel.run("go.set(); other.join(); stop.set(); earlier.join()")
     assert kernel.file("a.txt") == b"from a thread\nend\n"
     assert ran.status == after.status == "ok"
 
