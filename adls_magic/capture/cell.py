@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import builtins
 import collections
 import io
 import os
@@ -232,8 +233,8 @@ def _watched_display(shell: Any, outcome: Outcome, wishes: Wishes) -> Iterator[N
 
 @contextmanager
 def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
-    """Keep tracebacks and displays, which a terminal prints, out of the captured text."""
-    show, publish = shell._showtraceback, shell.display_pub.publish
+    """Keep out of the captured text what a terminal prints: tracebacks, displays, questions."""
+    show, publish, ask = shell._showtraceback, shell.display_pub.publish, builtins.input
 
     def showing(kind: Any, error: Any, traceback: Any) -> None:
         # An error of the lake is raised by the magic itself; here it would be shown twice.
@@ -247,7 +248,12 @@ def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
         with stdout.outside():
             return publish(*args, **options)
 
+    def asking(prompt: object = "", /) -> str:
+        with stdout.outside():
+            return ask(prompt)
+
     with (
+        swapped(builtins, "input", asking),
         swapped(shell, "_showtraceback", showing),
         swapped(shell.display_pub, "publish", publishing),
     ):

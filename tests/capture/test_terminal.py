@@ -22,6 +22,7 @@ write("write", "e.txt", "'value'"); show("e.txt")
 try: write("write", "f.txt", "print('before')\n1 / 0")
 except Exception as error: sys.stderr.write(f"{error}\n")
 show("f.txt")
+write("write", "g.txt", "print('before')\nprint('got', input('who? '))"); show("g.txt")
 print("normal")
 """
 
@@ -32,7 +33,8 @@ def test_terminal(tmp_path: Path) -> None:
     script.write_text(PRELUDE + SCRIPT)
     environment = {**os.environ, "PYTHONPATH": PATH, "IPYTHONDIR": str(tmp_path)}
     command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", str(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, input="bob\n", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         r"a.txt=b'py\ncommand\nend\n'",
         r"b.txt=b'teed\ncommand\n42\n'",
@@ -41,9 +43,17 @@ def test_terminal(tmp_path: Path) -> None:
         r"e.txt=b'value'",
         "the cell raised ZeroDivisionError, so nothing was written to f.txt",
         "f.txt=None",
+        r"g.txt=b'before\ngot bob\n'",
     ]
     shown = done.stdout
-    for text in ("5\n", "teed\ncommand\n", "42\n", "99\n", "ZeroDivisionError: division by zero"):
+    for text in (
+        "5\n",
+        "teed\ncommand\n",
+        "42\n",
+        "99\n",
+        "who? ",
+        "ZeroDivisionError: division by zero",
+    ):
         assert shown.count(text) >= 1, text
     assert "awaited" not in shown
     assert shown.count("Traceback") == 1
