@@ -57,7 +57,7 @@ def open(
 
     What is written is sent while the block runs, and appears when the file is closed: whole, or
     not at all. An exception in the block discards it, and so does dropping the file without
-    closing it (a ResourceWarning). Who appends waits until others who append to the file are
+    closing it (a RuntimeWarning). Who appends waits until others who append to the file are
     through.
 
     What is read is the version that was there at the opening; when it changes meanwhile, the

@@ -139,7 +139,7 @@ def test_numbers_are_numbers(account: Account, given: dict[str, Any]) -> None:
 def test_a_file_that_is_dropped_is_discarded(account: Account, files: Any, mode: str) -> None:
     file = adls.open("d/x", mode, account=account)
     file.write(b"half" if "b" in mode else "half")
-    with pytest.warns(ResourceWarning, match="'d/x' was never closed, so it was not written"):
+    with pytest.warns(RuntimeWarning, match="'d/x' was never closed, so it was not written"):
         del file
         gc.collect()
     assert files() == {}

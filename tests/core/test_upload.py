@@ -665,11 +665,13 @@ def test_a_writer_that_is_aborted(lake, names_in, target):
 
 @pytest.mark.parametrize("size", [0, 10, 10 * CHUNK])
 def test_a_writer_that_is_forgotten_is_discarded(size: int, lake, names_in, target):
-    writer = open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False)
-    writer.write(bytes(size))
-    with pytest.warns(ResourceWarning, match="was never closed, so it was not written"):
-        del writer
-        gc.collect()
+    for _ in range(2):  # told each time
+        writer = open_writer(lake.account, target, UploadOptions(chunk_size=CHUNK), progress=False)
+        writer.write(bytes(size))
+        with pytest.warns(RuntimeWarning, match="was never closed, so it was not written") as told:
+            del writer
+            gc.collect()
+        assert told[0].filename == __file__
     assert names_in() == []
 
 

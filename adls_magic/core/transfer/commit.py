@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Self
 
@@ -10,7 +11,7 @@ class CommittedOnExit:
     """A file that appears when its block ends well, and not when it ends in an exception.
 
     Dropped without a close it is discarded, as a file that nobody wanted to keep, with a
-    ResourceWarning.
+    RuntimeWarning.
     """
 
     name: str
@@ -36,12 +37,16 @@ class CommittedOnExit:
         # `closed` is missing where the constructor has failed.
         if getattr(self, "closed", True):
             return
+        here = inspect.currentframe()
+        dropping = (here and here.f_back) or here
         try:
-            warnings.warn(
+            # Not `warn`, which shows the same once only, and a cell may be run again. No
+            # ResourceWarning, as these are hidden, and something is lost.
+            warnings.warn_explicit(
                 f"{self.name!r} was never closed, so it was not written: open it in a with block",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
+                RuntimeWarning,
+                dropping.f_code.co_filename if dropping else "<unknown>",
+                dropping.f_lineno if dropping else 0,
             )
         finally:
             self.abort()
