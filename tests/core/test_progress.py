@@ -286,6 +286,46 @@ def test_a_failed_upload_leaves_no_full_bar(between, place, terminal, quick):
     assert 100 not in terminal.percents
 
 
+class Gone(Terminal):
+    """A terminal that goes away."""
+
+    kind: type[Exception] | None = None
+
+    def write(self, text: str) -> int:
+        if self.kind is not None:
+            raise self.kind
+        return super().write(text)
+
+
+@pytest.mark.parametrize("kind", [BrokenPipeError, ValueError])
+@pytest.mark.parametrize("at", [0, 5])
+def test_an_upload_goes_on_without_its_bar(between, client, place, monkeypatch, kind, at):
+    screen = Gone()
+    see(monkeypatch, screen)
+    monkeypatch.setattr(progress, "_kernel_display", lambda: None)
+    monkeypatch.setattr(progress, "_DELAY", 0.0)
+
+    def fault(got: Forwarded) -> Fault:
+        if between.count("action=append") >= at:
+            screen.kind = kind
+        return Fault(delay=0.05)
+
+    between.faults = fault
+    run(account_at(between.port), bytes(20 * CHUNK), place.child("x.bin"))
+    assert screen.kind is not None and client.read(place.child("x.bin")) == bytes(20 * CHUNK)
+
+
+def test_a_bar_that_fails_hides_no_clean_up(between, place, monkeypatch, names_in):
+    close = Bar.close
+    monkeypatch.setattr(Bar, "close", lambda self: close(self) or 1 / 0)
+    between.faults = lambda got: (
+        Fault(swapped=answer(400)) if "position=5000" in got.target else None
+    )
+    with pytest.raises(ZeroDivisionError):
+        run(account_at(between.port), iter([bytes(20 * CHUNK)]), place.child("x.bin"))
+    assert names_in() == []
+
+
 # ------------------------------------------------------------------------ waiting for a lease
 
 

@@ -1008,3 +1008,19 @@ def test_a_rerun_with_other_metadata_stores_those(between: Between, client, targ
     found = client.properties(target)
     assert found.metadata == {"run": "2"} and found.content_type == "text/two"
     assert client.read(target) == path.read_bytes()
+
+
+def test_where_no_more_threads_can_be_had(lake, client, target, monkeypatch):
+    """As in a container with a limit: those that there are do the work."""
+    start, begun = threading.Thread.start, []
+
+    def at_most_two(thread: threading.Thread) -> None:
+        if thread.name == "adls-upload":
+            if len(begun) == 2:
+                raise RuntimeError("can't start new thread")
+            begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", at_most_two)
+    send(lake.account, data_of(40 * CHUNK), target, workers=8)
+    assert client.read(target) == data_of(40 * CHUNK)

@@ -172,7 +172,12 @@ class Pool:
         elif len(self._threads) < self._concurrency.limit:
             thread = threading.Thread(target=self._work_on, name="adls-upload", daemon=True)
             self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # no more can be had: those that there are do the work
+                self._threads.remove(thread)
+                if not self._threads:
+                    raise
 
     def _idle_called(self) -> int:
         """Threads that are neither idle nor running: started or woken, on their way."""

@@ -7,10 +7,12 @@ for ever in the saved file. IPython is used only where it is loaded already.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -19,27 +21,8 @@ _DELAY = 0.3  # seconds; what ends sooner needs no bar
 _COLUMNS = 88  # characters, in a notebook
 
 
-class Progress(Protocol):
-    """Where bytes are counted by workers and shown by the caller's thread."""
-
-    def count(self, sent: int) -> None:
-        """Add bytes that were sent; negative ones were taken back. Any thread."""
-
-    def tell(self, notice: str) -> None:
-        """Say what is waited for; "" when that is over. Any thread."""
-
-    def expect(self, total: int | None) -> None:
-        """Say how many bytes there will be, None when nobody knows. The caller's thread."""
-
-    def draw(self) -> None:
-        """Show the present state. The caller's thread."""
-
-    def close(self) -> None:
-        """Show the last state and leave it. The caller's thread."""
-
-
 class Counter:
-    """Counts bytes and shows nothing."""
+    """Counts bytes and shows nothing. Any thread counts and tells; the caller's does the rest."""
 
     def __init__(self) -> None:
         self.sent = 0  # bytes
@@ -56,7 +39,7 @@ class Counter:
         self._notice = notice
 
     def expect(self, total: int | None) -> None:
-        """Say how many bytes there will be."""
+        """Say how many bytes there will be, None when nobody knows."""
 
     def draw(self) -> None:
         """Show nothing."""
@@ -66,7 +49,7 @@ class Counter:
 
 
 class Bar(Counter):
-    """A tqdm over bytes."""
+    """A tqdm over bytes. Where it can be shown no more, the upload goes on without it."""
 
     def __init__(self, label: str, screen: TextIO) -> None:
         super().__init__()
@@ -75,12 +58,13 @@ class Bar(Counter):
         self._total: int | None = None
         self._bar: tqdm[Any] | None = None
         self._shown_notice = ""
+        self._is_lost = False
 
     def expect(self, total: int | None) -> None:
         """Begin the bar, or correct its total."""
         self._total = total
         if self._bar is None:
-            self._bar = _make_bar(self._label, self._screen, total)
+            self._begin()
         else:
             self._bar.total = total
             self._bar.leave = True
@@ -89,23 +73,43 @@ class Bar(Counter):
         """Bring the bar up to date; tqdm decides whether it is time to redraw."""
         notice = self._notice
         if self._bar is None and notice:
-            # Nobody has asked for a bar: this one shows the notice, and leaves no trace.
-            self._bar = _make_bar(self._label, self._screen, self._total)
-            self._bar.leave = False
+            self._begin()
+            if self._bar is not None:
+                # Nobody has asked for a bar: this one shows the notice, and leaves no trace.
+                self._bar.leave = False
         if self._bar is None:
             return
         if notice != self._shown_notice:
             self._shown_notice = notice
             self._bar.set_postfix_str(notice, refresh=False)
             self._bar.miniters = 0  # it is redrawn though nothing moves
-        self._bar.update(self.sent - self._bar.n)
+        with self._lost_when_it_fails():
+            self._bar.update(self.sent - self._bar.n)
 
     def close(self) -> None:
         """Draw the last state, if there was time for a bar at all."""
         if self._bar is not None:
             self.draw()
-            self._bar.close()
+        if self._bar is not None:
+            with self._lost_when_it_fails():
+                self._bar.close()
             self._bar = None
+
+    def _begin(self) -> None:
+        if not self._is_lost:
+            with self._lost_when_it_fails():
+                self._bar = _make_bar(self._label, self._screen, self._total)
+
+    @contextlib.contextmanager
+    def _lost_when_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):  # its stream was closed, or its reader is gone
+            self._is_lost = True
+            bar, self._bar = self._bar, None
+            if bar is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    bar.close()  # gives its place among other bars back, whatever is shown
 
 
 def _make_bar(label: str, screen: TextIO, total: int | None) -> tqdm[Any]:

@@ -6,6 +6,7 @@ left at the service is then removed, as far as that can be done in a moment.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -89,10 +90,10 @@ class Run:
             self.client.abort()
         self.pool.close(_STOP_PATIENCE if cut else None)
         self.client.close()
-        self.progress.close()
         if cut:
             self._clean_up()
         self._is_ended = True
+        self.progress.close()
 
     def target(self, remote: RemotePath) -> Target:
         """Return a target with this command's options."""
@@ -198,7 +199,10 @@ class Run:
         left = [transfer for transfer in self._transfers if transfer.leaves_something]
         if not left:
             return
-        with Client(self.client.account, policy=RetryPolicy(tries=2)) as client:
+        with (
+            Client(self.client.account, policy=RetryPolicy(tries=2)) as client,
+            contextlib.ExitStack() as ending,
+        ):
 
             def remove() -> None:
                 for transfer in left:
@@ -211,9 +215,9 @@ class Run:
 
             thread = threading.Thread(target=remove, name="adls-clean-up", daemon=True)
             thread.start()
+            ending.callback(thread.join, 0.1)
+            ending.callback(client.abort)
             thread.join(_CLEAN_UP_PATIENCE)
-            client.abort()
-            thread.join(0.1)
 
 
 def staged_text(outcomes: Sequence[Outcome]) -> str:
