@@ -54,6 +54,20 @@ def test_the_quick_start(execute: Execute, place: Path) -> None:
     assert key not in json.dumps(notebook)
 
 
+def test_tee_shows_the_text_and_progress_beside_it(execute: Execute) -> None:
+    notebook = execute(
+        "%load_ext adls_magic\n%adls_config --local",
+        "%%adls_write t.txt --tee --chunk-size 64KiB\nimport time\n"
+        "for n in range(20):\n    print(n, 'x' * 100_000); time.sleep(0.08)",
+        allow_errors=False,
+    )
+    cell = notebook.cells[1]
+    printed = "".join(f"{n} {'x' * 100_000}\n" for n in range(20))
+    assert text_of(cell).startswith(printed + "Wrote 1.91 MiB")
+    (bar,) = (one.data["text/plain"] for one in cell.outputs if one.output_type == "display_data")
+    assert re.fullmatch(r"t\.txt: 1\.91MB \[.*B/s\]", bar)
+
+
 @pytest.mark.parametrize(
     ("cell", "name"),
     [
