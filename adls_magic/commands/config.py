@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -103,24 +102,14 @@ def _present() -> Account:
 def _wanted(arguments: ConfigArguments, asker: Asker) -> Account | None:
     """Return the account that the options describe, None when they describe none."""
     if arguments.local is not None:
-        return _local(arguments.local, arguments.filesystem or "lake")
+        from adls_magic.commands.lake import local_account
+
+        return local_account(arguments.local, arguments.filesystem or "lake")
     if any(getattr(arguments, name) for name in _DESCRIBING):
         return _connected(arguments, asker)
     if not arguments.filesystem:
         return None
     return _present().with_filesystem(arguments.filesystem, origin="option --filesystem")
-
-
-def _local(folder: str, filesystem: str) -> Account:
-    from adls_magic.commands.lake import cannot_start
-    from adls_magic.core.account.address import check_filesystem
-    from adls_magic.lake import find_or_start
-
-    check_filesystem(filesystem)
-    try:
-        return find_or_start(Path(folder).expanduser(), filesystem=filesystem).account
-    except (OSError, ValueError, RuntimeError) as error:
-        raise cannot_start(error) from None
 
 
 def _connected(arguments: ConfigArguments, asker: Asker) -> Account:

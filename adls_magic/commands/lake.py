@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adls_magic.arguments import LakeArguments
 from adls_magic.core.account.address import check_account, check_filesystem
 from adls_magic.core.errors import ConfigurationError
-from adls_magic.lake import LocalLake
+from adls_magic.lake import LocalLake, find_or_start
+
+if TYPE_CHECKING:
+    from adls_magic.core.account import Account
 
 
 def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
@@ -34,7 +38,7 @@ def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
         )
         lake.start()
     except (OSError, RuntimeError) as error:
-        raise cannot_start(error) from None
+        raise _cannot_start(error) from None
     try:
         say(_told(lake, arguments))
         threading.Event().wait()
@@ -44,7 +48,21 @@ def serve(arguments: LakeArguments, say: Callable[[str], None]) -> None:
         lake.stop()
 
 
-def cannot_start(error: Exception) -> ConfigurationError:
+def local_account(folder: str, filesystem: str) -> Account:
+    """Find or start the lake over a folder; return the account of the filesystem in it.
+
+    Raises:
+        PathError: the filesystem cannot be called like that.
+        ConfigurationError: the folder cannot be had.
+    """
+    check_filesystem(filesystem)
+    try:
+        return find_or_start(Path(folder).expanduser(), filesystem=filesystem).account
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _cannot_start(error) from None
+
+
+def _cannot_start(error: Exception) -> ConfigurationError:
     """Return the error that tells why a lake did not start, without numbers of errors."""
     why = str(error).rstrip(".")
     if isinstance(error, OSError) and error.strerror:

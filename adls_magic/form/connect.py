@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from adls_magic.core.account import Account
-from adls_magic.core.account.address import RemotePath, check_filesystem
+from adls_magic.core.account.address import RemotePath
 from adls_magic.core.account.options import AccountOptions
 from adls_magic.core.account.profiles import save_profile
 from adls_magic.core.account.resolve import resolve
@@ -72,7 +71,9 @@ def account_from(filled: Filled, secret: Secret | None, variables: Mapping[str, 
     filesystem = filled.get("filesystem") or None
     match filled["method"]:
         case "local":
-            return _local(filled.get("folder") or "adls-lake", filesystem or "lake")
+            from adls_magic.commands.lake import local_account
+
+            return local_account(filled.get("folder") or "adls-lake", filesystem or "lake")
         case "found" | "saved" as method:
             profile = filled.get("saved") if method == "saved" else None
             account = resolve(profile=profile, use_session=False)
@@ -109,17 +110,6 @@ def _variable(name: str, variables: Mapping[str, Any]) -> Any:
     if name not in variables:
         raise ConfigurationError(f"There is no variable {name!r} in this notebook.")
     return variables[name]
-
-
-def _local(folder: str, filesystem: str) -> Account:
-    from adls_magic.commands.lake import cannot_start
-    from adls_magic.lake import LakeInUseError, find_or_start
-
-    check_filesystem(filesystem)
-    try:
-        return find_or_start(Path(folder).expanduser(), filesystem=filesystem).account
-    except (OSError, LakeInUseError) as error:
-        raise cannot_start(error) from None
 
 
 def with_filesystem(account: Account, name: str) -> Account:

@@ -93,6 +93,16 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _connected(file: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(
+        sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    ) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        yield connection
+
+
 class Journal:
     """The database of one lake.
 
@@ -104,24 +114,19 @@ class Journal:
     def __init__(self, root: Path, file: Path) -> None:
         self.view = threading.RLock()
         self._root = root
-        self._home = file.parent
-        self._reader = self._connect(file)
-        self._reader_lock = threading.Lock()
-        self._writer = self._connect(file)
-        self._writer.executescript(_SCHEMA)
         self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._settled: list[int] = []  # intents that are done
         self._unsynced: set[Path] = set()  # where they were done
         self._pressing = False  # whether one of them must not outlive the next commit
-        self._recover()
+        self._reader_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="adls-lake-journal", daemon=True)
-        self._thread.start()
-
-    def _connect(self, file: Path) -> sqlite3.Connection:
-        connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        return connection
+        with contextlib.ExitStack() as undo:
+            self._reader = undo.enter_context(_connected(file))
+            self._writer = undo.enter_context(_connected(file))
+            self._writer.executescript(_SCHEMA)
+            self._recover()
+            self._thread.start()
+            self._connections = undo.pop_all()
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
@@ -146,8 +151,7 @@ class Journal:
         """Finish what is on its way and close the database."""
         self._queue.put(_Waiting(None))
         self._thread.join()
-        self._reader.close()
-        self._writer.close()
+        self._connections.close()
 
     def _run(self) -> None:
         open_ = True

@@ -8,12 +8,14 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
+import errno
 import os
+import sqlite3
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from adls_magic.lake import names, volumes
 from adls_magic.lake.access import Keyring
@@ -77,7 +79,7 @@ class LocalLake:
         self._key = ""
         self._server: Server | None = None
         self._store: Store | None = None
-        self._lock: IO[str] | None = None
+        self._stopping = contextlib.ExitStack()  # what `stop` does, the last begun first
 
     @property
     def url(self) -> str:
@@ -101,31 +103,35 @@ class LocalLake:
 
         Raises:
             LakeInUseError: another server has this folder.
-            OSError: the port is taken, or the folder cannot be used.
+            OSError: the port is taken, or the folder cannot be used. Nothing is left behind.
         """
         if self._server is not None:
             return self
-        self._lock = lock(self.root)
-        if self._lock is None:
+        held = lock(self.root)
+        if held is None:
             raise LakeInUseError(f"Another server already serves {self.root}.")
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
-            forget_state(self.root)  # left by one that was killed
+            self._stopping.callback(held.close)
             self._serve()
             undo.pop_all()
         return self
 
     def _serve(self) -> None:
+        forget_state(self.root)  # left by one that was killed
         self._key = self._given_key or stored_key(self.root)
         keyring = Keyring(self._name, _decoded(self._key))
-        store = self._store = Store(self.root)
+        store = self._store = _opened(self.root)
+        self._stopping.callback(store.close)
 
         def service(request: Request, buffer: bytearray) -> Answer:
             return answer_request(store, keyring, request, buffer)
 
+        self._stopping.callback(forget_state, self.root)
         self._server = Server(
             refuse_errors(service), port=self._port, chore=store.uncommitted.sweep
         )
+        self._stopping.callback(self._server.stop)
         self.use_filesystem(self._filesystem)
         self._server.start()
         write_state(self.root, url=self.url, account=self._name, key_kept=self._given_key is None)
@@ -135,24 +141,19 @@ class LocalLake:
 
         Raises:
             ValueError: the name breaks the service's rules.
+            FileExistsError: a file has that name.
         """
-        self._filesystem = _checked(name)
+        _checked(name)
         if self._store is not None and volumes.filesystem(self._store, name) is None:
+            _refuse_file(self.root / name)
             with contextlib.suppress(Refusal):  # somebody else made it meanwhile
                 volumes.create(self._store, name, {})
+        self._filesystem = name
 
     def stop(self) -> None:
         """Stop serving; afterwards no thread and no socket is left."""
-        if self._server is not None:
-            self._server.stop()
-            forget_state(self.root)
-            self._server = None
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._server = self._store = None
+        self._stopping.close()
 
     def __enter__(self) -> LocalLake:
         return self.start()
@@ -201,6 +202,7 @@ def find_or_start(
 
     Raises:
         LakeInUseError: another process has the folder and does not answer.
+        OSError: the folder cannot be used.
     """
     place = Path(root).absolute()
     with _running_lock:
@@ -238,6 +240,7 @@ def _find(root: Path, filesystem: str) -> FoundLake:
             f"Another process serves {root} with a key of its own, at {state.url}; "
             "connect with that key."
         )
+    _refuse_file(root / filesystem)
     (root / filesystem).mkdir(exist_ok=True)  # a folder is a filesystem
     return FoundLake(root, state.url, state.account, filesystem=filesystem)
 
@@ -250,6 +253,21 @@ def _checked(filesystem: str) -> str:
             f"{filesystem!r} cannot be a filesystem: 3 to 63 characters, a-z, 0-9 and single "
             "hyphens, beginning and ending with a letter or digit."
         ) from None
+
+
+def _refuse_file(place: Path) -> None:
+    if place.exists() and not place.is_dir():
+        why = "this file has the name of the filesystem; move it, or use another filesystem"
+        raise FileExistsError(errno.EEXIST, why, str(place))
+
+
+def _opened(root: Path) -> Store:
+    try:
+        return Store(root)
+    except sqlite3.Error as error:
+        file = root / names.HOME / names.DATABASE
+        why = f"this database cannot be used ({error}); move it away, and only properties are lost"
+        raise OSError(errno.EIO, why, str(file)) from None
 
 
 def _decoded(key: str) -> bytes:

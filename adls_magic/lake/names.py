@@ -14,6 +14,7 @@ import urllib.parse
 from adls_magic.lake.answers import Refusal
 
 HOME = ".adls-lake"  # the lake's own folder below its root; not a possible filesystem name
+DATABASE = "lake.db"  # in it: the properties of files, and what is to be done after a crash
 
 _FILESYSTEM = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _SPECIAL = frozenset({"$web", "$root", "$logs"})

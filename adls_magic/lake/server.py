@@ -54,9 +54,10 @@ class Server:
     def stop(self) -> None:
         """End all connections and threads; requests that are being answered are cut off."""
         self._stopping.set()
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()  # wakes accept
-        self._thread.join()
+        if self._thread.is_alive():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()  # wakes it
+            self._thread.join()
         self._listener.close()
         with self._lock:
             connections = dict(self._open)

@@ -8,6 +8,7 @@ Every change takes its paths from `locks`, looks, and commits through the journa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -45,11 +46,14 @@ class Store:
         self.leases = Leases()
         self.clock = Clock()
         self.growing: set[Key] = set()
-        self.journal = Journal(root, self.home / "lake.db")
-        self._sweep_leftovers()
-        self.uncommitted = Uncommitted(self.home / "waiting")
-        self.clock.after(rows.newest_stamp(self.journal))
         self.deleted: dict[str, float] = {}
+        with contextlib.ExitStack() as undo:
+            self.journal = Journal(root, self.home / names.DATABASE)
+            undo.callback(self.journal.close)
+            self._sweep_leftovers()
+            self.uncommitted = Uncommitted(self.home / "waiting")
+            self.clock.after(rows.newest_stamp(self.journal))
+            undo.pop_all()
 
     def close(self) -> None:
         """Finish running commits and close the database."""

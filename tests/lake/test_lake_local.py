@@ -203,3 +203,40 @@ def test_stop_in_the_middle_of_requests(tmp_path: Path) -> None:
             connection.putheader(name, value)
         connection.endheaders(b"half of it")
     wire.close()
+
+
+def held_files(root: Path) -> list[str]:
+    """Files below a folder that this process still has open."""
+    links = [os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
+    targets = [os.readlink(link) for link in links if os.path.lexists(link)]
+    return [target for target in targets if target.startswith(str(root))]
+
+
+@pytest.mark.parametrize("fault", ["a file named as the filesystem", "a broken database"])
+def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path, fault: str) -> None:
+    if fault == "a broken database":
+        place = tmp_path / ".adls-lake" / "lake.db"
+        place.parent.mkdir()
+        place.write_bytes(b"no database" * 1000)
+    else:
+        place = tmp_path / "lake"
+        place.write_text("a file")
+    lake = LocalLake(tmp_path)
+    with pytest.raises(OSError, match="move it") as caught:
+        lake.start()
+    assert caught.value.filename == str(place)
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = lake.url
+    if sys.platform == "linux":
+        assert held_files(tmp_path) == []
+    place.unlink()
+    with lake:
+        assert wire_of(lake).write("/lake/x", b"data").status == 200
+
+
+def test_a_file_in_the_place_of_another_filesystem_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "second").write_text("a file")
+    with LocalLake(tmp_path, filesystem="first") as lake:
+        with pytest.raises(FileExistsError, match="move it"):
+            lake.use_filesystem("second")
+        assert lake.account.filesystem == "first"

@@ -153,6 +153,15 @@ def test_local_over_a_file_is_an_error(run: Run, place: Path) -> None:
     assert str(ran.error) == said
 
 
+def test_a_file_named_as_the_filesystem_is_an_error_with_a_cure(run: Run, place: Path) -> None:
+    (place / "adls-lake").mkdir()
+    (place / "adls-lake" / "raw").write_text("")
+    ran = run("%adls_config --local --filesystem raw")
+    assert isinstance(ran.error, ConfigurationError)
+    assert str(ran.error).startswith("The local lake cannot be started: ")
+    assert "move it, or use another filesystem." in str(ran.error)
+
+
 def test_a_wrong_endpoint_is_told_with_its_option_once(run: Run) -> None:
     ran = run("%adls_config --account contoso --endpoint ftp://a --auth anonymous")
     assert str(ran.error).startswith("option --endpoint: An endpoint starts with https://")
