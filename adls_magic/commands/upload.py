@@ -149,10 +149,15 @@ def _plan(account: Account, placement: Placement, options: UploadOptions) -> str
 
 
 def _fate(found: PathProperties | None, options: UploadOptions) -> str:
+    from adls_magic.core.transfer.existing import is_stale, is_unfinished
+
     if found is None:
         return ""
     if found.is_directory:
         return "a directory: would be refused"
+    if is_unfinished(found):
+        fate = "would be replaced" if is_stale(found) else "would be refused if it is another one"
+        return f"an unfinished upload: {fate}"
     fate = {"refuse": "would be refused", "skip": "would be skipped"}
     age = f"{format_size(found.size)}, changed {format_age(found.modified)}"
     return f"exists ({age}): {fate.get(options.if_exists, 'would be replaced')}"

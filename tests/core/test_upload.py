@@ -28,7 +28,9 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service import calls
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.retry import RetryPolicy
+from adls_magic.core.transfer import existing
 from adls_magic.core.transfer.body import PieceBody
+from adls_magic.core.transfer.existing import MARK
 from adls_magic.core.transfer.reader import MemoryReader
 from adls_magic.core.transfer.upload import (
     UploadJob,
@@ -510,6 +512,67 @@ def test_one_of_several_exists_and_nothing_is_sent(between, client, place, tmp_p
         upload_all(account_at(between.port), jobs, UploadOptions(), progress=False)
     assert sum(got.length for got in between.seen) == 0 and between.count("^PUT") == 0
     assert names_in() == ["2.bin", "4.bin"]
+
+
+@pytest.fixture(params=[2, 12], ids=["asked one by one", "by a listing"])
+def several(request: pytest.FixtureRequest, place, tmp_path) -> list[UploadJob]:
+    """Files of one piece."""
+    jobs = []
+    for number in range(request.param):
+        (tmp_path / f"{number}.bin").write_bytes(data_of(number + 1))
+        jobs.append(UploadJob(tmp_path / f"{number}.bin", place.child(f"{number}.bin")))
+    return jobs
+
+
+@pytest.mark.parametrize("if_exists", ["refuse", "skip"])
+def test_what_a_killed_upload_left_is_in_nobodys_way(
+    if_exists: Any, several, lake, client, monkeypatch
+):
+    for job in several[:2]:
+        client.create(job.target, content_type=f"{MARK}; of=0123456789abcdef")
+    monkeypatch.setattr(existing, "STALE", -1.0)
+    upload_all(lake.account, several, UploadOptions(if_exists=if_exists), progress=False)
+    for number, job in enumerate(several):
+        assert client.read(job.target) == data_of(number + 1)
+
+
+def test_a_killed_upload_of_several_goes_on_at_once(several, client, between):
+    account = account_at(between.port)
+    upload_all(account, several, UploadOptions(), progress=False)
+    marks = {
+        got.target.partition("?")[0].rpartition("/")[2]: got.header("x-ms-content-type")
+        for got in between.seen
+        if got.method == "PUT"
+    }
+    for job in several:
+        client.delete(job.target)
+        client.create(job.target, content_type=marks[job.target.name])
+    upload_all(account, several, UploadOptions(), progress=False)
+    for number, job in enumerate(several):
+        assert client.read(job.target) == data_of(number + 1)
+
+
+def test_what_another_upload_is_writing_is_not_said_to_exist(several, lake, client, names_in):
+    client.create(several[1].target, content_type=f"{MARK}; of=0123456789abcdef")
+    with pytest.raises(errors.ConflictError, match=r"1\.bin is being written by another upload"):
+        upload_all(lake.account, several, UploadOptions(), progress=False)
+    assert names_in() == ["1.bin"]
+
+
+def test_a_directory_in_the_place_of_a_file_needs_another_cure(several, lake, client, names_in):
+    client.create(several[1].target, directory=True)
+    with pytest.raises(errors.ConflictError, match="is a directory, .* choose another") as caught:
+        upload_all(lake.account, several, UploadOptions(), progress=False)
+    assert "--overwrite" not in str(caught.value)
+    assert names_in() == ["1.bin"]
+
+
+def test_empty_files_exist_as_well(several, lake, client, names_in):
+    for job in several[:2]:
+        client.create(job.target)
+    with pytest.raises(errors.PathExistsError, match=r"0\.bin and 1 more exist; nothing was sent"):
+        upload_all(lake.account, several, UploadOptions(), progress=False)
+    assert len(names_in()) == 2
 
 
 def test_one_of_several_fails_and_the_others_arrive(lake, client, place, tmp_path, names_in):

@@ -207,8 +207,8 @@ def test_stop_in_the_middle_of_requests(tmp_path: Path) -> None:
 
 def held_files(root: Path) -> list[str]:
     """Files below a folder that this process still has open."""
-    links = [os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
-    targets = [os.readlink(link) for link in links if os.path.lexists(link)]
+    links = list(Path("/proc/self/fd").iterdir())
+    targets = [str(link.readlink()) for link in links if link.is_symlink()]
     return [target for target in targets if target.startswith(str(root))]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from adls_magic.core import errors
 from adls_magic.core.account import Account
@@ -12,6 +11,7 @@ from adls_magic.core.account.address import RemotePath
 from adls_magic.core.errors import UploadStopped
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.filesystem_hint import filesystem_hint
+from adls_magic.core.service.response import PathItem, PathProperties
 from adls_magic.core.transfer.concurrency import MOST
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.file_transfer import FileTransfer
@@ -149,19 +149,22 @@ def _refuse_existing(run: Run, jobs: Sequence[UploadJob]) -> None:
 
     Raises:
         PathExistsError: names the first and the number of them.
+        ConflictError: a target is a directory, or another upload is writing it.
     """
-    wanted: dict[RemotePath, set[str]] = {}
-    for job in jobs:
-        wanted.setdefault(job.target.parent, set()).add(job.target.path)
-    there: list[RemotePath] = []
-    for directory, paths in wanted.items():
-        try:
-            found = _existing(run.client, directory, paths)
-        except errors.PathNotFoundError as error:
-            if error.code == "FilesystemNotFound":
-                raise
-            continue
-        there += [replace(directory, path=path, is_directory=False) for path in found]
+    found = _existing(run.client, jobs)
+    there = [job.target for job, item in found if item.size and not item.is_directory]
+    for job, item in found:
+        url = run.client.url(job.target)
+        if item.is_directory:
+            raise errors.ConflictError(
+                f"{url} is a directory, and a file goes there; nothing was sent. Remove it, or "
+                "choose another DEST.",
+                status=409,
+            )
+        # What an upload that was cut off has left is empty; it is told apart by a request more,
+        # which is spared where another file is in the way already.
+        if not item.size and (there or _is_in_the_way(run, job)):
+            there.append(job.target)
     if there:
         more = f" and {len(there) - 1} more exist" if len(there) > 1 else " exists"
         raise errors.PathExistsError(
@@ -172,12 +175,53 @@ def _refuse_existing(run: Run, jobs: Sequence[UploadJob]) -> None:
         )
 
 
-def _existing(client: Client, directory: RemotePath, paths: set[str]) -> list[str]:
-    """Return those of `paths`, all right below `directory`, that exist."""
-    if len(paths) > _FEW:
-        return [item.name for item in client.list(directory) if item.name in paths]
-    places = {path: replace(directory, path=path, is_directory=False) for path in sorted(paths)}
-    return [path for path, place in places.items() if client.find(place) is not None]
+def _is_in_the_way(run: Run, job: UploadJob) -> bool:
+    """Whether an empty file is one, and not what an upload that was cut off has left.
+
+    Raises:
+        ConflictError: another upload is writing it, or somebody holds a lease.
+    """
+    target, reader = run.target(job.target), open_reader(job.source)
+    if reader is not None:
+        target.identify(reader.version())
+        reader.close()
+    try:
+        target.look()
+    except errors.PathExistsError:
+        return True
+    return False
+
+
+def _existing(
+    client: Client, jobs: Sequence[UploadJob]
+) -> list[tuple[UploadJob, PathItem | PathProperties]]:
+    """Return those of `jobs` at whose targets something is, and what."""
+    wanted: dict[RemotePath, dict[str, UploadJob]] = {}
+    for job in jobs:
+        wanted.setdefault(job.target.parent, {})[job.target.path] = job
+    there: list[tuple[UploadJob, PathItem | PathProperties]] = []
+    for directory, by_path in wanted.items():
+        if len(by_path) > _FEW:
+            there += [
+                (by_path[item.name], item)
+                for item in _entries(client, directory)
+                if item.name in by_path
+            ]
+            continue
+        for path in sorted(by_path):
+            found = client.find(by_path[path].target)
+            if found is not None:
+                there.append((by_path[path], found))
+    return there
+
+
+def _entries(client: Client, directory: RemotePath) -> Iterator[PathItem]:
+    """Yield what is in a directory; nothing when there is none."""
+    try:
+        yield from client.list(directory)
+    except errors.PathNotFoundError as error:
+        if error.code == "FilesystemNotFound":
+            raise
 
 
 def check_target(account: Account, target: RemotePath, options: UploadOptions) -> bool:
