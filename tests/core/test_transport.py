@@ -208,11 +208,14 @@ def proxied(serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ConnectPro
         yield proxy, server
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "127.0.0.5"])
+LOOPBACK = ["127.0.0.1", "localhost", "LocalHost", "127.0.0.5", "azurite.localhost"]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
 def test_a_proxy_never_sees_loopback(host: str, proxied):
     proxy, server = proxied
     account = replace(account_at(1), endpoint=f"http://{host}:{server.port}/devstoreaccount1")
-    with contextlib.suppress(errors.ConnectionFailedError):  # not every system has 127.0.0.5
+    with contextlib.suppress(errors.ConnectionFailedError):  # not every system has them all
         with Client(account, policy=QUICK) as client:
             client.find(X)
     assert proxy.lines == []

@@ -6,7 +6,6 @@ Resolved once, by the rules of `requests` (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BU
 from __future__ import annotations
 
 import importlib.util
-import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adls_magic.core.account.endpoints import is_loopback
 from adls_magic.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class Route:
     session: requests.Session | None  # only where a proxy is used
 
     @classmethod
-    def of(cls, origin: str, host: str) -> Route:
+    def of(cls, origin: str) -> Route:
         """Resolve the way to `origin` (scheme, host and port)."""
-        if is_loopback(host):
+        if is_loopback(origin):
             # A proxy could not reach this machine's loopback, and must not see the key.
             return cls(_tls_context(True) if origin.startswith("https") else None, True, {}, None)
         import requests
@@ -52,16 +52,6 @@ class Route:
             session.close()
             return cls(tls, verify, {}, None)
         return cls(tls, verify, settings["proxies"], session)
-
-
-def is_loopback(host: str) -> bool:
-    """True for `localhost` and the loopback addresses."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls_context(verify: bool | str) -> ssl.SSLContext:

@@ -38,7 +38,7 @@ class Transport:
         self._stop = stop
         host, port = parts.hostname or "", parts.port or (443 if self._is_secure else 80)
         origin = f"{parts.scheme}://{parts.netloc}"
-        self._route = Route.of(origin, host)
+        self._route = Route.of(origin)
         self._connections = Connections(host, port, self._route.tls, stop)
         self._proxied: Proxied | None = None
         if self._route.session is not None:
