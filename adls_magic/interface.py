@@ -108,6 +108,7 @@ def upload(
         md5=md5,
         in_place=in_place,
     )
+    options.check()
     several = isinstance(source, (list, tuple))
     if several or isinstance(source, (str, os.PathLike)):
         names = [os.fspath(one) for one in (source if several else [source])]

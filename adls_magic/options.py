@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from IPython.core.magic_arguments import argument
 
+from adls_magic.core.transfer.concurrency import MOST_WORKERS as MOST_WORKERS
 from adls_magic.option_types import identifier, literal, one_of, pair, size, whole_number
-
-MOST_WORKERS = 256  # appends in flight; more only costs memory and meets throttling
-
 
 _DEST = argument("dest", metavar="DEST", help="path in the lake; one that ends in / is a directory")
 _PROFILE = argument(

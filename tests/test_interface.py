@@ -99,6 +99,28 @@ def test_contradicting_options(account: Account) -> None:
         adls.upload(b"", "x", account=account, overwrite=True, skip_existing=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"metadata": {"year": 2026}}, "the value of year must be text, not int"),
+        ({"metadata": {2026: "year"}}, "2026 is no name"),
+        ({"metadata": {"half": "\ud800"}}, "the value of half holds half a character"),
+        ({"content_type": 5}, "must look like text/csv"),
+        ({"content_type": b"text/csv"}, "must look like text/csv"),
+        ({"workers": "4"}, "workers must be a whole number, not str"),
+    ],
+)
+def test_options_of_a_wrong_kind_are_refused_before_anybody_is_asked(
+    tmp_path: Path, given: Any, said: str
+) -> None:
+    nobody = adls.connect("contoso", endpoint="http://127.0.0.1:1/contoso", account_key="a2V5")
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OptionError, match=said):
+        adls.upload(tmp_path / "a", "raw/x", account=nobody, recursive=True, **given)
+    with pytest.raises(OptionError, match=said):
+        adls.open("raw/x", "wb", account=nobody, **given)
+
+
 def test_a_text_file(account: Account, files: Any) -> None:
     with adls.open("d/x.csv", "w", account=account) as file:
         csv.writer(file, lineterminator="\r\n").writerows([["é", 1], ["b", 2]])

@@ -156,8 +156,8 @@ def _fate(found: PathProperties | None, options: UploadOptions) -> str:
     if found.is_directory:
         return "a directory: would be refused"
     if is_unfinished(found):
-        fate = "would be replaced" if is_stale(found) else "would be refused if it is another one"
-        return f"an unfinished upload: {fate}"
+        is_left = is_stale(found)
+        return f"an unfinished upload: would be {'replaced' if is_left else 'refused for a minute'}"
     fate = {"refuse": "would be refused", "skip": "would be skipped"}
     age = f"{format_size(found.size)}, changed {format_age(found.modified)}"
     return f"exists ({age}): {fate.get(options.if_exists, 'would be replaced')}"

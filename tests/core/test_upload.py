@@ -561,7 +561,7 @@ def test_what_another_upload_is_writing_is_not_said_to_exist(several, lake, clie
 
 def test_a_directory_in_the_place_of_a_file_needs_another_cure(several, lake, client, names_in):
     client.create(several[1].target, directory=True)
-    with pytest.raises(errors.ConflictError, match="is a directory, .* choose another") as caught:
+    with pytest.raises(errors.ConflictError, match=r"is a directory, .* choose another") as caught:
         upload_all(lake.account, several, UploadOptions(), progress=False)
     assert "--overwrite" not in str(caught.value)
     assert names_in() == ["1.bin"]

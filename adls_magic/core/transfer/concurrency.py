@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 START = 4
 MOST = 64
+MOST_WORKERS = 256  # that a user may ask for; more only costs memory and meets throttling
 _FAR = (0.002, 0.01)  # seconds of a round trip; from each on, twice as many are begun with
 _TASK_COST = 64 * 1024  # bytes; what a request weighs beside the bytes that it carries
 _QUICK = 1.0  # seconds; a task that takes longer is no reason for more of them

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.errors import OptionError
+from adls_magic.core.transfer.concurrency import MOST_WORKERS
 from adls_magic.core.transfer.lease import PATIENCE
 from adls_magic.core.transfer.plan import check_chunk_size
 from adls_magic.core.transfer.source import Source
-
-MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +56,34 @@ class UploadOptions:
             raise OptionError(f"--workers must be between 1 and {MOST_WORKERS}.")
         if self.chunk_size is not None:
             check_chunk_size(self.chunk_size)
-        kind = self.content_type
-        if kind is not None and not (kind.isascii() and kind.isprintable() and "/" in kind):
+        kind: object = self.content_type
+        if kind is not None and not (_is_token(kind) and "/" in kind):
             raise OptionError("--content-type must look like text/csv.")
-        for name in self.metadata:
-            if not (name.isascii() and name.isidentifier()):
-                raise OptionError(
-                    f"--metadata: {name!r} is no name; use letters, digits and _ (no digit first)."
-                )
+        for name, text in self.metadata.items():
+            _check_metadata(name, text)
+
+
+def _is_token(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and text.isascii() and text.isprintable()
+
+
+def _check_metadata(name: object, text: object) -> None:
+    """Refuse what cannot be stored with a file; a caller in Python may give anything."""
+    if not (_is_token(name) and name.isidentifier()):
+        raise OptionError(
+            f"--metadata: {name!r} is no name; use letters, digits and _ (no digit first)."
+        )
+    if not isinstance(text, str):
+        raise OptionError(
+            f"--metadata: the value of {name} must be text, not {type(text).__name__}; use str()."
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OptionError(
+            f"--metadata: the value of {name} holds half a character (a surrogate), which UTF-8 "
+            "cannot hold; leave it out."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
