@@ -169,10 +169,17 @@ def _local_paths(word: Word, *, folders_only: bool = False) -> Iterator[tuple[st
     for entry in entries:
         if not entry.name.startswith(start) or (entry.name[0] == "." and start[:1] != "."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield as_written(f"{typed}{entry.name}/", word), "path"
         elif not folders_only:
             yield as_written(f"{typed}{entry.name}", word), "path"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 def _lake_paths(word: Word) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,12 @@ def test_local_names(complete: Complete, lake: LocalLake) -> None:
     assert complete("x = 1\n%adls_upload a") == ["x = 1\n%adls_upload a.csv"]
     (line,) = complete("%adls_upload O")
     assert split_line(line)[1:] == ["O'Brien (1).csv"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own there")
+def test_local_names_that_cannot_be_looked_at(complete: Complete, place: Path) -> None:
+    (place / "again").symlink_to("again")
+    assert complete("%adls_upload a") == ["%adls_upload a.csv", "%adls_upload again"]
 
 
 def test_names_in_the_lake(complete: Complete, lake: LocalLake, place: Path) -> None:
