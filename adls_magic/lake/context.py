@@ -9,7 +9,7 @@ from adls_magic.lake.access import Keyring
 from adls_magic.lake.answers import Refusal, http_date, wrong_query
 from adls_magic.lake.entries import Entry, Filesystem, seconds
 from adls_magic.lake.locks import Key
-from adls_magic.lake.request import Request
+from adls_magic.lake.request import Request, decimal
 from adls_magic.lake.sas import Grant
 from adls_magic.lake.store import Store
 
@@ -60,12 +60,13 @@ class Context:
             raise Refusal(
                 "MissingRequiredQueryParameter", detail={"QueryParameterName": "position"}
             )
-        if not (text.isascii() and text.isdigit()):
+        position = decimal(text)
+        if position is None:
             raise wrong_query("position", text)
-        if int(text) > _FARTHEST:
+        if position > _FARTHEST:
             detail = {"QueryParameterName": "position", "QueryParameterValue": text}
             raise Refusal("OutOfRangeQueryParameterValue", detail=detail)
-        return int(text)
+        return position
 
     def require_length(self) -> int:
         """Return the body's length; PUT and PATCH must say it.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from adls_magic.lake.answers import Refusal, wrong_header
 from adls_magic.lake.locks import Key, inside
+from adls_magic.lake.request import decimal
 
 
 @dataclass(slots=True)
@@ -45,8 +46,9 @@ def check_duration(text: str) -> int:
     Raises:
         Refusal: anything else.
     """
-    if text == "-1" or (text.isascii() and text.isdigit() and 15 <= int(text) <= 60):
-        return int(text)
+    duration = -1 if text == "-1" else decimal(text)
+    if duration is not None and (duration == -1 or 15 <= duration <= 60):
+        return duration
     raise wrong_header("x-ms-lease-duration", text)
 
 

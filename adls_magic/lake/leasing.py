@@ -8,8 +8,7 @@ from adls_magic.lake.answers import Answer, Refusal, wrong_header
 from adls_magic.lake.conditions import check_conditions
 from adls_magic.lake.context import Context, version_headers
 from adls_magic.lake.leases import check_duration, check_lease_id
-
-_STATUS = {"acquire": 201, "break": 202}
+from adls_magic.lake.request import decimal
 
 
 def lease(context: Context) -> Answer:
@@ -57,6 +56,7 @@ def _period(context: Context) -> int | None:
     text = context.request.headers.get("x-ms-lease-break-period")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) <= 60):
+    period = decimal(text)
+    if period is None or period > 60:
         raise wrong_header("x-ms-lease-break-period", text)
-    return int(text)
+    return period

@@ -13,6 +13,7 @@ from adls_magic.lake.answers import Answer, FilePart, Refusal
 from adls_magic.lake.conditions import check_conditions, content_answer, metadata_text
 from adls_magic.lake.context import Context, version_headers
 from adls_magic.lake.entries import Entry
+from adls_magic.lake.request import decimal
 
 _MD5_RANGE = 4 * 1024 * 1024  # bytes: the longest range that gets a Content-MD5
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-(\d+)")
@@ -122,12 +123,13 @@ def _span(asked: str | None, size: int) -> tuple[int, int] | None:
     found = _RANGE.fullmatch(asked or "")
     if found is None:
         return None  # a range that cannot be read is ignored, by RFC 9110 14.2
-    if found[3] is not None:
-        first, last = max(0, size - int(found[3])), size - 1
-    else:
-        first, last = int(found[1]), min(size - 1, int(found[2] or size))
-    if found[2] and int(found[2]) < int(found[1]):
+    begin, end, from_end = (decimal(group or "") for group in found.groups())
+    if end is not None and begin is not None and end < begin:
         return None
+    if begin is None:
+        first, last = max(0, size - (from_end or 0)), size - 1
+    else:
+        first, last = begin, size - 1 if end is None else min(size - 1, end)
     if first >= size:
         raise Refusal("InvalidRange", headers={"Content-Range": f"bytes */{size}"})
     return first, last

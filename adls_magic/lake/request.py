@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 HEAD_LIMIT = 64 * 1024  # bytes of request line and headers
+_DIGITS = 20
+BEYOND = 10 ** (_DIGITS - 1)  # more than any length, position or time can be
 BLOCK = 256 * 1024  # bytes; what one recv on loopback fills, small enough to stay in the cache
 
 
@@ -50,12 +52,6 @@ class Body:
             got = self._receive(view)
             self.left -= got
             yield view[:got]
-
-    def read(self, limit: int) -> bytes:
-        """Return the whole body, for small ones only (at most `limit` bytes)."""
-        if self.left > limit:
-            raise MalformedRequest
-        return b"".join(bytes(block) for block in self.blocks(bytearray(min(BLOCK, limit))))
 
     def _receive(self, view: memoryview) -> int:
         if self._early:
@@ -141,6 +137,15 @@ def metadata_spelling(head: bytes) -> dict[str, str]:
     return {name.lower(): name for name in names if name.lower().startswith("x-ms-meta-")}
 
 
+def decimal(text: str) -> int | None:
+    """Return the number that digits stand for, at most `BEYOND`; None for any other text."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    # Thousands of digits would be refused by int().
+    return int(digits or "0") if len(digits) < _DIGITS else BEYOND
+
+
 def content_length(headers: Mapping[str, str]) -> int:
     """Return the body's length in bytes, 0 without the header.
 
@@ -148,10 +153,10 @@ def content_length(headers: Mapping[str, str]) -> int:
         MalformedRequest: not a decimal number, or two that differ.
     """
     values = set(headers.get("content-length", "0").replace(" ", "").split(","))
-    text = values.pop()
-    if values or not (text.isascii() and text.isdigit()):
+    length = decimal(values.pop())
+    if values or length is None or length >= BEYOND:
         raise MalformedRequest
-    return int(text)
+    return length
 
 
 def split_target(target: str) -> tuple[str, tuple[tuple[str, str], ...]]:

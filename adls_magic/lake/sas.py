@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adls_magic.lake.answers import Refusal
+from adls_magic.lake.request import decimal
 from adls_magic.lake.signature import sign
 
 _OLDEST = "2018-11-09"
@@ -134,10 +135,10 @@ def _signed_path(token: Mapping[str, str], resource: Resource) -> str:
         return resource.filesystem
     if kind == "b" and resource.path:
         return f"{resource.filesystem}/{resource.path}"
-    depth = token.get("sdd", "")
+    depth = decimal(token.get("sdd", ""))
     segments = [segment for segment in resource.path.split("/") if segment]
-    if kind == "d" and depth.isascii() and depth.isdigit() and int(depth) <= len(segments):
-        return f"{resource.filesystem}/{'/'.join(segments[: int(depth)])}"
+    if kind == "d" and depth is not None and depth <= len(segments):
+        return f"{resource.filesystem}/{'/'.join(segments[:depth])}"
     raise Refusal("AuthenticationFailed")
 
 

@@ -118,6 +118,7 @@ def test_refused_big_body_gets_its_answer(wire: Wire, place: str) -> None:
         b"GET / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
         b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nContent-Length: " + b"1" * 5000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n folded: x\r\n\r\n",
     ],
 )

@@ -423,6 +423,7 @@ def test_flush_conditions(wire: Wire, place: str) -> None:
         ("?action=append&position=-1", b"x", 400, "InvalidQueryParameterValue"),
         ("?action=append&position=1e3", b"x", 400, "InvalidQueryParameterValue"),
         (f"?action=append&position={10**18}", b"x", 400, "OutOfRangeQueryParameterValue"),
+        (f"?action=append&position={'9' * 5000}", b"x", 400, "OutOfRangeQueryParameterValue"),
         ("?action=append&position=0&flush=yes", b"x", 400, "InvalidQueryParameterValue"),
         ("?action=append&position=0", b"", 400, "InvalidHeaderValue"),
         ("?action=flush", b"", 400, "MissingRequiredQueryParameter"),
@@ -648,6 +649,10 @@ def test_read_ranges(wire: Wire, place: str) -> None:
     assert wire.get(place, Range="bytes=7-").body == b"789"
     assert wire.get(place, Range="bytes=-3").body == b"789"
     assert wire.get(place, Range="bytes=8-99").body == b"89"
+    assert wire.get(place, Range=f"bytes=8-{'9' * 5000}").body == b"89"
+    assert wire.get(place, Range=f"bytes={'0' * 5000}8-").body == b"89"
+    assert wire.get(place, Range=f"bytes=-{'9' * 5000}").body == b"0123456789"
+    assert refusal(wire.get(place, Range=f"bytes={'9' * 5000}-"))[:1] == (416,)
     reply = wire.get(place, Range="bytes=0-3", x_ms_range_get_content_md5="true")
     md5 = base64.b64encode(hashlib.md5(b"0123").digest()).decode()
     assert reply.headers["content-md5"] == md5
