@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from adls_magic import capture
-    from adls_magic.core.transfer.upload import Writer
+    from adls_magic.core.transfer.upload import UploadResult, Writer
 
 _BLOCK = 1024 * 1024  # bytes read at once from standard input
 
@@ -35,7 +35,7 @@ class CellTarget:
     Attributes:
         name: of the file.
         format: the extension that counts instead of the name's, None for the name's.
-        existing: with `--skip-existing`, the URL of the file that makes the command unnecessary.
+        skipped: with `--skip-existing`, the result that makes the command unnecessary.
         writer: the last one that was opened.
 
     Raises:
@@ -62,18 +62,15 @@ class CellTarget:
         self.format = None if wanted is None else extension_of(f"cell.{wanted.lstrip('.')}")
         if arguments.append:
             check_appendable(extension_of(self.name) if self.format is None else self.format)
-        self.existing = self._look()
+        self.skipped = self._look()
         self.writer: Writer | None = None
 
-    def _look(self) -> str | None:
+    def _look(self) -> UploadResult | None:
         """Refuse what the service would refuse, before the cell has run for an hour."""
-        from adls_magic.core.account.address import display_url
         from adls_magic.core.transfer.upload import check_target
 
         options = upload_options(self._arguments, self._defaults)
-        if check_target(self._account, self._remote, options):
-            return None
-        return display_url(self._account.endpoint, self._account.name, self._remote)
+        return check_target(self._account, self._remote, options)
 
     def open(self, content_type: str | None) -> Writer:
         """Open it for writing."""
@@ -96,8 +93,8 @@ def write_cell(
         AdlsError: the target cannot be written.
     """
     target = CellTarget(arguments, defaults)
-    if target.existing is not None:
-        return Done(f"Skipped {target.existing}: it exists, so the cell was not run")
+    if target.skipped is not None:
+        return Done(f"{summary([target.skipped])}, so the cell was not run", target.skipped)
     from adls_magic import capture
 
     what = capture.write_cell(
@@ -131,8 +128,8 @@ def write_stream(
         CellError: nothing came and `--allow-empty` is not given.
     """
     target = CellTarget(arguments, defaults)
-    if target.existing is not None:
-        return Done(f"Skipped {target.existing}: it exists")
+    if target.skipped is not None:
+        return Done(summary([target.skipped]), target.skipped)
     block = _read(stream)
     if not block and not arguments.allow_empty:
         raise CellError(

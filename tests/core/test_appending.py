@@ -191,7 +191,7 @@ def test_options_that_make_no_sense(given, lake, target):
 def test_it_waits_for_its_turn(lake, client, target):
     put(client, target, b"old")
     client.acquire_lease(target, OTHER, seconds=60)
-    assert check_target(lake.account, target, UploadOptions(if_exists="append"))
+    assert check_target(lake.account, target, UploadOptions(if_exists="append")) is None
     done = threading.Event()
 
     def other() -> None:

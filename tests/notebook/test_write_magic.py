@@ -77,7 +77,8 @@ def test_an_existing_file_is_refused_before_the_cell_runs(run: Run, stored: Stor
     ran = run("%%adls_write x.txt\nran = True\nprint(2)")
     assert isinstance(ran.error, PathExistsError)
     assert run("ran").error is not None
-    ran = run("%%adls_write x.txt --skip-existing\nran = True\nprint(2)")
+    ran = run("%%adls_write x.txt --skip-existing --out left\nran = True\nprint(2)")
+    assert run("assert left.skipped and left.size == 2 and left.etag").error is None
     assert ran.line.endswith("x.txt: it exists, so the cell was not run")
     assert run("ran").error is not None
     assert stored() == {"x.txt": b"1\n"}

@@ -19,4 +19,4 @@ class Outcome:
     resumed_from: int = 0  # bytes that were there from an earlier run
     staged: int = 0  # bytes that a rerun need not send again, after a failure
     began: float = field(default_factory=time.monotonic)  # seconds, monotonic
-    ended: float = 0.0
+    ended: float = 0.0  # seconds, monotonic; 0.0 until it is over

@@ -16,6 +16,7 @@ from adls_magic.core.transfer.concurrency import MOST
 from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.file_transfer import FileTransfer
 from adls_magic.core.transfer.job import UploadJob, UploadOptions, UploadResult
+from adls_magic.core.transfer.outcome import Outcome
 from adls_magic.core.transfer.plan import DEFAULT_CHUNK, STREAM_CHUNK
 from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.source import open_reader, stream_of
@@ -224,8 +225,13 @@ def _entries(client: Client, directory: RemotePath) -> Iterator[PathItem]:
             raise
 
 
-def check_target(account: Account, target: RemotePath, options: UploadOptions) -> bool:
-    """Ask the service whether `target` may be written; False when it is to be left alone.
+def check_target(
+    account: Account, target: RemotePath, options: UploadOptions
+) -> UploadResult | None:
+    """Ask the service whether `target` may be written.
+
+    Returns:
+        None when it may; the result of having skipped it when it is to be left alone.
 
     Raises:
         PathExistsError: a file is there and was not to be replaced.
@@ -237,9 +243,10 @@ def check_target(account: Account, target: RemotePath, options: UploadOptions) -
     ):
         try:
             run.target(target).look()
-        except SkippedError:
-            return False
-    return True
+        except SkippedError as skipped:
+            found = skipped.existing
+            return run.result(target, Outcome(size=found.size, etag=found.etag, skipped=True))
+    return None
 
 
 def open_writer(
