@@ -11,13 +11,14 @@ from adls_magic.core.account.resolve import locate
 from adls_magic.core.errors import OptionError, PathError
 from adls_magic.core.service.client import Client
 from adls_magic.core.service.filesystem_hint import filesystem_hint
-from adls_magic.core.transfer.placement import make_directories, placed_in_lake, target_of
+from adls_magic.core.transfer.placement import placed_in_lake, target_of
 from adls_magic.core.transfer.tree import expand
 from adls_magic.core.transfer.upload import (
     UploadJob,
     UploadOptions,
     UploadResult,
     upload_all,
+    upload_placed,
 )
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ def upload(
         where, remote = locate(dest, account=account)
         is_list = several or sources[0].is_directory
         placed = placed_in_lake(where, remote, sources)
-        results = upload_all(where, placed.jobs, options, progress=progress)
-        make_directories(where, placed.empty_directories)
+        results = upload_placed(where, placed, options, progress=progress)
         return results if is_list else results[0]
     where, remote = locate(dest, account=account)
     target = target_of(remote, _name_of(source)) if remote.is_directory else remote

@@ -45,20 +45,19 @@ def upload(arguments: UploadArguments, defaults: Defaults) -> Done:
 
 
 def _upload(arguments: UploadArguments, defaults: Defaults) -> Done:
-    from adls_magic.core.transfer.placement import make_directories, placed_in_lake, url_of
+    from adls_magic.core.transfer.placement import placed_in_lake, url_of
     from adls_magic.core.transfer.tree import expand
-    from adls_magic.core.transfer.upload import upload_all
+    from adls_magic.core.transfer.upload import upload_placed
 
     sources = expand(arguments.source, recursive=arguments.recursive)
     account, dest = locate(arguments.dest, profile=arguments.profile, defaults=defaults)
     placement = placed_in_lake(account, dest, sources)
     options = upload_options(arguments, defaults)
     if arguments.dry_run:
-        return Done(_plan(account, placement, options))
+        return Done(_plan(account, dest, placement, options))
     began = time.monotonic()
     progress = progress_of(arguments, defaults)
-    results = upload_all(account, placement.jobs, options, progress=progress)
-    make_directories(account, placement.empty_directories)
+    results = upload_placed(account, placement, options, progress=progress)
     if not results:
         made = count(len(placement.empty_directories), "empty folder")
         return Done(f"Made {made} in {url_of(account, dest)}; there are no files", results)
@@ -130,13 +129,14 @@ def _plan_of_values(
     return f"{table(rows)}\nWould write {count(len(rows), 'file')}; nothing was sent."
 
 
-def _plan(account: Account, placement: Placement, options: UploadOptions) -> str:
+def _plan(account: Account, dest: RemotePath, placement: Placement, options: UploadOptions) -> str:
     """Return what `--dry-run` says: each file, its target, and what is there."""
     from adls_magic.core.service.client import Client
+    from adls_magic.core.service.filesystem_hint import filesystem_hint
 
     rows = []
     total = 0
-    with Client(account) as client:
+    with filesystem_hint(account, dest.filesystem), Client(account) as client:
         for job in placement.jobs:
             path = cast(Path, job.source)
             size = path.stat().st_size

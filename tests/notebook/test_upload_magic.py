@@ -18,6 +18,7 @@ from adls_magic.core.errors import (
     OutputError,
     PathError,
     PathExistsError,
+    PathNotFoundError,
     SourceError,
     SourceNotFoundError,
 )
@@ -189,6 +190,25 @@ def test_out_binds_the_result(run: Run, shell: InteractiveShell) -> None:
 def test_quiet_says_nothing(run: Run) -> None:
     ran = run("%adls_upload a.csv x.csv -q")
     assert (ran.out, ran.err, ran.error) == ("", "", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.csv d",
+        "a.csv d --dry-run",
+        "a.csv b.csv d",
+        "--var x y d",
+        "-r photos d",
+        "-r photos/empty d",
+        "-r photos/empty d/",
+    ],
+)
+def test_a_missing_filesystem_is_told_with_those_that_exist(run: Run, line: str) -> None:
+    run("x = y = 1")
+    ran = run(f"%adls_upload {line.replace(' d', ' abfss://other/d')}")
+    assert isinstance(ran.error, PathNotFoundError)
+    assert str(ran.error).count("There are: lake.") == 1
 
 
 def test_dry_run_says_what_would_happen_and_sends_nothing(run: Run, stored: Stored) -> None:

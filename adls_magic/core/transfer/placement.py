@@ -10,6 +10,7 @@ from adls_magic.core.account import Account
 from adls_magic.core.account.address import RemotePath, check_path, display_url
 from adls_magic.core.errors import OptionError, PathError, PathExistsError
 from adls_magic.core.service.client import Client
+from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.service.response import PathProperties
 from adls_magic.core.transfer.job import UploadJob
 from adls_magic.core.transfer.tree import LocalSource, needs_directory, place
@@ -66,8 +67,12 @@ def url_of(account: Account, remote: RemotePath) -> str:
 
 
 def find(account: Account, remote: RemotePath) -> PathProperties | None:
-    """Return what is at a place in the lake, None when nothing is."""
-    with Client(account) as client:
+    """Return what is at a place in the lake, None when nothing is.
+
+    Raises:
+        PathNotFoundError: the filesystem does not exist; names those that do.
+    """
+    with filesystem_hint(account, remote.filesystem), Client(account) as client:
         return client.find(remote)
 
 
@@ -95,7 +100,7 @@ def make_directories(account: Account, directories: Sequence[RemotePath]) -> Non
     """
     if not directories:
         return
-    with Client(account) as client:
+    with filesystem_hint(account, directories[0].filesystem), Client(account) as client:
         for directory in directories:
             try:
                 client.create(directory, directory=True, if_none_match="*")

@@ -17,6 +17,7 @@ from adls_magic.core.transfer.existing import SkippedError
 from adls_magic.core.transfer.file_transfer import FileTransfer
 from adls_magic.core.transfer.job import UploadJob, UploadOptions, UploadResult
 from adls_magic.core.transfer.outcome import Outcome
+from adls_magic.core.transfer.placement import Placement, make_directories
 from adls_magic.core.transfer.plan import DEFAULT_CHUNK, STREAM_CHUNK
 from adls_magic.core.transfer.run import Run
 from adls_magic.core.transfer.source import open_reader, stream_of
@@ -30,6 +31,7 @@ __all__ = [
     "check_target",
     "open_writer",
     "upload_all",
+    "upload_placed",
 ]
 
 _SMALL = 1024 * 1024  # bytes; files below this on average are a matter of requests, not bytes
@@ -67,6 +69,23 @@ def upload_all(
         raise
     except KeyboardInterrupt:  # before anything had begun
         raise UploadStopped("Stopped; the target is unchanged.") from None
+
+
+def upload_placed(
+    account: Account,
+    placement: Placement,
+    options: UploadOptions,
+    *,
+    progress: bool | None = None,
+) -> list[UploadResult]:
+    """Upload the files of a placement as `upload_all` does, then make the folders without any.
+
+    Raises:
+        PathError: a file has the name of such a folder.
+    """
+    results = upload_all(account, placement.jobs, options, progress=progress)
+    make_directories(account, placement.empty_directories)
+    return results
 
 
 def _upload(
