@@ -23,11 +23,6 @@ _KINDS = {
     "identity": "Entra ID",
     "anonymous": "anonymous",
 }
-_PARAMETERS = {  # by --auth: the parameter of connect() that a secret given by hand is for
-    "key": "account_key",
-    "sas": "sas_token",
-    "connection-string": "connection_string",
-}
 _DESCRIBING = ("account", "endpoint", "auth", "prompt", "credential", "profile")
 
 
@@ -131,14 +126,16 @@ def _credential(arguments: ConfigArguments, asker: Asker) -> dict[str, Any]:
         return {"credential": asker.variables[arguments.credential]}
     if not arguments.prompt:
         return {}
+    from adls_magic.core.account.account import SECRET_NAMES
+
     whose = f" of {arguments.account}" if arguments.account else ""
     wanted = "key, SAS or connection string"
-    if arguments.auth in _PARAMETERS:
+    if arguments.auth in SECRET_NAMES:
         wanted = {"key": "account key", "sas": "SAS"}.get(arguments.auth, "connection string")
     text = asker.secret(f"{wanted[0].upper()}{wanted[1:]}{whose} (not shown): ").strip()
     if not text:
         raise ConfigurationError("Nothing was entered, so nothing has changed.")
-    return {_PARAMETERS.get(arguments.auth or "", "credential"): text}
+    return {SECRET_NAMES.get(arguments.auth or "", "credential"): text}
 
 
 def _using(account: Account, arguments: ConfigArguments) -> str:

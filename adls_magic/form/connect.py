@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from adls_magic.core.account import Account
+from adls_magic.core.account.account import SECRET_NAMES
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.account.options import AccountOptions
 from adls_magic.core.account.profiles import save_profile
@@ -83,12 +84,8 @@ def account_from(filled: Filled, secret: Secret | None, variables: Mapping[str, 
         case "identity" | "anonymous" as auth:
             given = {"auth": auth}
         case method:
-            given = {_OPTIONS[method]: _needed(secret)}
+            given = {SECRET_NAMES[method]: _needed(secret)}
     return resolve(options=_options(filled, filesystem=filesystem, **given), use_session=False)
-
-
-# The option that takes the secret of each method.
-_OPTIONS = {"key": "account_key", "sas": "sas_token", "connection-string": "connection_string"}
 
 
 def _options(filled: Filled, **given: Any) -> AccountOptions:

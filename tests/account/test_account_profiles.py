@@ -137,7 +137,7 @@ def test_no_file_is_no_profile():
         ("[default]\nacount_name = contoso\n", "section 'default': 'acount_name' is no key"),
         (f"[default]\n{KEY} = x\n", "a name of 86 characters"),
         (f"[{KEY}]\n", "a section whose name"),
-        ("[default]\nauth = psychic\n", "auth must be one of key"),
+        ("[default]\nauth = psychic\n", "auth must be one of auto, key"),
         ("[default]\naccount_name = contoso\n  and more\n", "account_name goes on"),
         ("[default]\naccount_name = Contoso\n", "account_name of profile default in"),
         (

@@ -167,17 +167,21 @@ def test_another_filesystem():
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "said"),
     [
-        {"auth": "key"},
-        {"auth": "sas"},
-        {"auth": "identity"},
-        {"auth": "anonymous", "secret": Secret("x" * 20)},
-        {"auth": "key", "secret": Secret("x" * 20), "token_source": Signer()},
+        ({"auth": "key"}, "needs its key as `secret`"),
+        ({"auth": "sas"}, "needs its SAS as `secret`"),
+        ({"auth": "identity"}, "needs a `token_source`"),
+        ({"auth": "anonymous", "secret": Secret("x" * 20)}, "needs neither"),
+        (
+            {"auth": "key", "secret": Secret("x" * 20), "token_source": Signer()},
+            "no `token_source`",
+        ),
+        ({"auth": "token"}, "must be one of key, sas, identity, anonymous"),
     ],
 )
-def test_kind_and_credential_must_fit(fields):
-    with pytest.raises(ConfigurationError, match="wrong credential"):
+def test_kind_and_credential_must_fit(fields, said):
+    with pytest.raises(ConfigurationError, match=said):
         Account("contoso", CONTOSO, **fields)
 
 

@@ -15,7 +15,16 @@ from adls_magic.core.errors import ConfigurationError
 from adls_magic.core.secret import Secret
 
 Auth = Literal["key", "sas", "identity", "anonymous"]
-AUTH_KINDS: tuple[Auth, ...] = ("key", "sas", "identity", "anonymous")
+# How a user names a kind of credential; and for those that are a secret, the name of the secret as
+# a profile, `connect` and adlfs's storage_options have it.
+SECRET_NAMES = {"key": "account_key", "sas": "sas_token", "connection-string": "connection_string"}
+AUTHS = ("auto", *SECRET_NAMES, "identity", "anonymous")
+_NEEDS = {
+    "key": "its key as `secret` and no `token_source`",
+    "sas": "its SAS as `secret` and no `token_source`",
+    "identity": "a `token_source` and no `secret`",
+    "anonymous": "neither `secret` nor `token_source`",
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,13 +63,14 @@ class Account:
         object.__setattr__(self, "origins", dict(self.origins))
         if self.token_source is not None:
             object.__setattr__(self, "token_source", token_source(self.token_source))
-        if (self.secret is not None) != (self.auth in ("key", "sas")):
+        if self.auth not in _NEEDS:
+            raise ConfigurationError(f"auth of an Account must be one of {', '.join(_NEEDS)}.")
+        has_secret, has_source = self.secret is not None, self.token_source is not None
+        wanted = (self.auth in ("key", "sas"), self.auth == "identity")
+        if (has_secret, has_source) != wanted:
             raise ConfigurationError(
-                f"An account with auth {self.auth!r} got the wrong credential."
-            )
-        if (self.token_source is not None) != (self.auth == "identity"):
-            raise ConfigurationError(
-                f"An account with auth {self.auth!r} got the wrong credential."
+                f"An Account with auth {self.auth!r} needs {_NEEDS[self.auth]}; connect() makes "
+                "one from whatever you have."
             )
         if self.auth != "anonymous":
             _refuse_plain_http(self.endpoint)

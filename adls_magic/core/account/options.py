@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adls_magic.core.account.account import AUTHS
 from adls_magic.core.account.identity import (
     client_secret_identity,
     default_identity,
@@ -17,7 +18,6 @@ from adls_magic.core.account.pasted import as_secret, clean, kind_of
 from adls_magic.core.errors import ConfigurationError, CredentialError
 from adls_magic.core.secret import Secret
 
-AUTHS = ("auto", "key", "sas", "connection-string", "identity", "anonymous")
 _INTO = {"key": "keys", "sas": "sas_tokens", "connection string": "connection_strings"}
 
 
@@ -29,7 +29,7 @@ class AccountOptions:
         accounts: the account's name or base URL, by the name of the option that gave it.
         endpoints: base URLs, likewise.
         filesystem: name.
-        auth: one of `AUTHS`.
+        auth: one of `account.AUTHS`.
         account_key: as pasted.
         sas_token: as pasted.
         connection_string: as pasted.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from adls_magic.core.account import ini, keyring_store, profile_file
-from adls_magic.core.account.account import Account
+from adls_magic.core.account.account import AUTHS, SECRET_NAMES, Account
 from adls_magic.core.account.endpoints import endpoint_of, is_one_lake, is_path_style, shown
 from adls_magic.core.account.levels import Credential, Found, FoundSecret, Level, Stated, read_level
 from adls_magic.core.account.pasted import clean
@@ -23,13 +23,10 @@ from adls_magic.core.errors import ConfigurationError
 from adls_magic.core.secret import Secret
 
 DEFAULT = "default"
-SECRET_KEYS = ("account_key", "sas_token", "connection_string")
+SECRET_KEYS = tuple(SECRET_NAMES.values())
 KEYS = ("account_name", "filesystem", "endpoint", "auth", *SECRET_KEYS)
-AUTHS = ("key", "sas", "connection-string", "identity", "anonymous", "auto")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 _NAME_RULE = "1 to 40 letters, digits, dots, hyphens and underscores."
-# Which secret a profile's `auth` looks for in the key ring.
-_KEPT_AS = {"key": "account_key", "sas": "sas_token", "connection-string": "connection_string"}
 
 Place = Literal["key ring", "file", "nowhere"]
 
@@ -94,7 +91,7 @@ def profile_level(profile: Profile) -> Level:
         CredentialError: a key, SAS or connection string cannot be right.
     """
     level = read_level(_stated(profile))
-    kept = _KEPT_AS.get(profile.values.get("auth", ""))
+    kept = SECRET_NAMES.get(profile.values.get("auth", ""))
     if level.has_credential or kept is None or level.url is None:
         return level
     return Level(
@@ -135,7 +132,7 @@ def save_profile(name: str, account: Account, *, secret_in_file: bool = False) -
     earlier = read_profiles(os.environ).get(name)
     place = place_for_secret(secret_in_file=secret_in_file) if account.secret else "nowhere"
     _refuse_unkept(account, place)
-    kept = _KEPT_AS.get(account.auth, "")
+    kept = SECRET_NAMES.get(account.auth, "")
     if account.secret and place == "key ring":
         keyring_store.store(name, account.endpoint, kept, account.secret)
     lines = _lines(account)
@@ -269,7 +266,7 @@ def _others(text: str, name: str, path: Path) -> dict[str, dict[str, str]]:
 
 def _drop_kept(profile: Profile, *, but: tuple[str, str] | None = None) -> None:
     """Remove the secret that an earlier state of the profile has in the key ring."""
-    kept = _KEPT_AS.get(profile.values.get("auth", ""))
+    kept = SECRET_NAMES.get(profile.values.get("auth", ""))
     endpoint = read_level(_stated(profile)).url
     if kept and endpoint and (endpoint, kept) != but:
         keyring_store.remove(profile.name, endpoint, kept)
