@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import traitlets
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from adls_magic import arguments as parsing
 from adls_magic.arguments import MOST_WORKERS, Command
@@ -102,6 +109,7 @@ class AdlsMagics(Magics):
 
     @_documented(parsing.UPLOAD)
     @needs_local_scope
+    @no_var_expand  # `line` does
     @line_magic
     @without_values
     def adls_upload(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
@@ -120,6 +128,7 @@ class AdlsMagics(Magics):
 
     @_documented(parsing.WRITE)
     @needs_local_scope
+    @no_var_expand
     @cell_magic
     @without_values
     def adls_write(self, line: str, cell: str, local_ns: Mapping[str, Any] | None = None) -> None:
@@ -133,6 +142,7 @@ class AdlsMagics(Magics):
 
     @_documented(parsing.LS)
     @needs_local_scope
+    @no_var_expand  # `line` does
     @line_magic
     @without_values
     def adls_ls(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
@@ -145,6 +155,7 @@ class AdlsMagics(Magics):
 
     @_documented(parsing.CONFIG)
     @needs_local_scope
+    @no_var_expand  # `line` does
     @line_magic
     @without_values
     def adls_config(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:

@@ -30,14 +30,26 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def literal(text: str) -> tuple[str, object]:
-    """Type of argparse: `name=value`, the value a Python literal where it is one, else text."""
+    r"""Type of argparse: `name=value`, the value a Python literal where it is one, else text.
+
+    Text that is an escape as a whole, such as `\t`, is what it stands for. What begins with a
+    bracket is no text: it would be a list that somebody mistyped.
+    """
     name, value = pair(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a backslash that a string need not have
             return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return name, value
+        pass
+    if value.startswith(("[", "(", "{")):
+        raise argparse.ArgumentTypeError(
+            "a value that begins with a bracket must be a Python literal, such as ['a', 'b'] or "
+            "{'quality': 90}; text is quoted twice: \"NAME='(text)'\""
+        )
+    if re.fullmatch(r"(?:\\[tnr])+", value):
+        value = value.replace(r"\t", "\t").replace(r"\n", "\n").replace(r"\r", "\r")
+    return name, value
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

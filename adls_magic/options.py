@@ -160,9 +160,10 @@ What is written follows from DEST's extension: a value that it can hold, else th
 the cell shows. Nothing is written when the cell raises, is stopped, or puts nothing out.
 
 --opt goes to what writes the value: DataFrame.to_csv, to_parquet and so on, polars' and
-pyarrow's writers, savefig, json. Its VALUE is a Python literal, and text where it is none:
+pyarrow's writers, savefig, json. Its VALUE is a Python literal, and text where it is none;
+true, false and none are True, False and None where the option is not one of text:
 
-    %%adls_write top.csv --opt index=False --opt sep=;
+    %%adls_write top.csv --opt index=false --opt sep='\\t' --opt columns=["city","amount"]
     df.nlargest(100, "amount")
 
 With --append the output is added to the end of DEST, all of it or nothing. Notebooks that
