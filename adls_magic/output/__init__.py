@@ -52,6 +52,7 @@ from adls_magic.output.formats import (
     split_extension,
 )
 from adls_magic.output.forms import Forms, Missing, Options, Writer, encoding_of, name_of, only
+from adls_magic.output.words import settled
 
 __all__ = [
     "Encoding",
@@ -99,6 +100,7 @@ def plan(
     forms = _forms_of(value)
     writer = _writer_for(value, forms, plain, as_shown=as_shown, options=options)
     writer.check(options, f"{forms.what.partition(',')[0]} as {plain or 'text'}")
+    options = settled(options, writer.takes()) if options else options
     shape = plain.removeprefix(".") if forms.anything is None else ""
     parts = [forms.what, shape or ("" if forms.anything else "text"), compression[1:]]
     return Encoding(

@@ -166,8 +166,8 @@ def _write_csv(
     header = chosen.pop("header", chosen.pop("include_header", True))
     # pyarrow quotes every name of the header, so that is written here.
     settings = module.WriteOptions(include_header=False, **chosen)
-    if header:
-        rows.write_csv(stream, schema.names, (), separator=str(chosen["delimiter"]))
+    if (names := rows.header_of(schema.names, header)) is not None:
+        rows.write_csv(stream, names, (), separator=str(chosen["delimiter"]))
     with module.CSVWriter(stream, schema, write_options=settings) as writer:
         for batch in batches:
             writer.write(batch)

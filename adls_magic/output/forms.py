@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Protocol, TextIO, cast
 from adls_magic.core.errors import OptionError
 
 Options = Mapping[str, object]
+Parameters = Mapping[str, inspect.Parameter | None]
 Names = Callable[[], Collection[str]]  # asked only when there are options to be judged
 
 SAMPLE = 20  # rows or items of a sample
@@ -79,8 +80,8 @@ def only(*names: str) -> Names:
 
 def parameters(
     function: Callable[..., object], *, besides: Collection[str], also: Collection[str] = ()
-) -> Names:
-    """Return what a writer takes that passes its options to a function.
+) -> Callable[[], Parameters]:
+    """Return what a writer takes that passes its options to a function: name → parameter.
 
     Args:
         function: of some library; its first parameter, the stream, is no option.
@@ -88,10 +89,14 @@ def parameters(
         also: names that the writer itself adds.
     """
 
-    def names() -> Collection[str]:
+    def names() -> Parameters:
         found = list(inspect.signature(function).parameters.values())[1:]
-        named = {one.name for one in found if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
-        return {name for name in named if not name.startswith("_")} - {*besides} | {*also}
+        named = {
+            one.name: one for one in found if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+        }
+        hidden = {*besides, *(name for name in named if name.startswith("_"))}
+        own = {name: one for name, one in named.items() if name not in hidden}
+        return own | {name: named.get(name) for name in also}
 
     return names
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -23,6 +23,7 @@ from adls_magic.output.forms import (
     Missing,
     Names,
     Options,
+    Parameters,
     Writer,
     encoding_of,
     needs,
@@ -123,21 +124,21 @@ def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
 def _parquet_options(to_parquet: Callable[..., object]) -> Names:
     """Return what `to_parquet` takes: its own, and what it passes on to the engine."""
 
-    def names() -> Collection[str]:
+    def names() -> Parameters:
         own = parameters(to_parquet, besides=_OF_THE_FILE, also=("compression",))()
-        return {*own, *engine_options("parquet", "write_table")}
+        return {**engine_options("parquet", "write_table"), **own}
 
     return names
 
 
-def _feather_options() -> Collection[str]:
-    return {"index", *engine_options("feather", "write_feather")}
+def _feather_options() -> Parameters:
+    return {"index": None, **engine_options("feather", "write_feather")}
 
 
-def engine_options(module: str, function: str) -> Collection[str]:
+def engine_options(module: str, function: str) -> Parameters:
     """Return the options of one of pyarrow's writers, where pyarrow is installed."""
     if importlib.util.find_spec("pyarrow") is None:
-        return ()
+        return {}
     writer = getattr(importlib.import_module(f"pyarrow.{module}"), function)
     return parameters(writer, besides=("where", "dest", "filesystem"))()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib.util
+import inspect
 import json
 from collections.abc import Callable, Container
 from functools import partial
@@ -19,6 +20,7 @@ from typing import Any
 from adls_magic.core.errors import OptionError
 from adls_magic.output.formats import ORDER
 from adls_magic.output.forms import Options, refuse_options
+from adls_magic.output.words import settled
 
 MIME = {
     ".png": "image/png",
@@ -102,6 +104,11 @@ def _by_own_method(value: Any, extension: str, options: Options) -> Any | None:
 
 
 def _called(method: Callable[..., Any], extension: str, options: Options) -> Any:
+    if options:
+        try:
+            options = settled(options, inspect.signature(method).parameters)
+        except ValueError:  # it has none
+            options = settled(options, ())
     try:
         return method(**options)
     except TypeError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+from adls_magic.core.errors import OptionError
 from adls_magic.output.forms import Options, encoding_of, only, text_over, without
 
 Columns = Sequence[object]
@@ -40,14 +41,34 @@ def write_csv(
         rows: the cells of each row.
         separator: between cells.
         options: some of `CSV_OPTIONS`.
+
+    Raises:
+        OptionError: the option `header` is a list that does not fit the columns.
     """
     chosen: dict[str, Any] = {"delimiter": separator, "lineterminator": "\n"}
     chosen |= without(options, "header", "encoding")
     with text_over(stream, encoding=encoding_of(options)) as text:
         writer = csv.writer(text, **chosen)
-        if columns is not None and options.get("header", True):
-            writer.writerow(columns)
+        if (names := header_of(columns, options.get("header", True))) is not None:
+            writer.writerow(names)
         writer.writerows(rows)
+
+
+def header_of(columns: Columns | None, header: object) -> Columns | None:
+    """Return the names that the header of a csv consists of, None for no header.
+
+    Args:
+        columns: names of the columns, None when there are none.
+        header: whether there is to be one, or a list of other names for the columns.
+
+    Raises:
+        OptionError: these are more or fewer names than there are columns.
+    """
+    if not isinstance(header, list | tuple):
+        return columns if header else None
+    if columns is not None and len(header) != len(columns):
+        raise OptionError(f"header has {len(header)} names for {len(columns)} columns")
+    return header
 
 
 def write_markdown(stream: BinaryIO, columns: Columns, rows: Rows) -> None:

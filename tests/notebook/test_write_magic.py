@@ -221,3 +221,27 @@ def test_tee_shows_what_is_written(run: Run, stored: Stored) -> None:
     ran = run("%%adls_write x.txt --tee\nprint('shown')")
     assert ran.out.startswith("shown\nWrote 6 B")
     assert stored() == {"x.txt": b"shown\n"}
+
+
+@pytest.mark.parametrize(
+    ("options", "content"),
+    [
+        ("--opt header=['x','y']", b"x,y\n1,2\n"),
+        ("--opt \"header=['x','y']\"", b"x,y\n1,2\n"),
+        ('--opt columns=["b"] --opt index=true --opt index_label=no', b"no,b\n0,2\n"),
+        ("--opt header=false --opt sep='\\t'", b"1\t2\n"),
+        ("--opt header={names}", b"x,y\n1,2\n"),
+        ("--opt header=$names --opt sep={sep}", b"x;y\n1;2\n"),
+    ],
+)
+def test_options_of_a_table(run: Run, stored: Stored, options: str, content: bytes) -> None:
+    run("import pandas as pd; names = ['x', 'y']; sep = ';'")
+    assert run(f"%%adls_write x.csv {options}\npd.DataFrame({{'a': [1], 'b': [2]}})").error is None
+    assert stored() == {"x.csv": content}
+
+
+@pytest.mark.parametrize("value", ['{"Title": "it\'s"}', "{title}", "$title", '{"Title": name}'])
+def test_an_option_that_is_a_dict(run: Run, stored: Stored, value: str) -> None:
+    run("from matplotlib.figure import Figure; name = \"it's\"; title = {'Title': name}")
+    assert run(f"%%adls_write x.png --opt metadata={value}\nFigure()").error is None
+    assert b"Title\0it's" in stored()["x.png"]
