@@ -20,6 +20,7 @@ from adls_magic.core.transfer.upload import (
     upload_all,
     upload_placed,
 )
+from adls_magic.in_python import LakePath, lake_path, told_in_python
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
@@ -47,13 +48,13 @@ class UploadKeywords(TypedDict, total=False):
 
 @overload
 def upload(
-    source: list[Any] | tuple[Any, ...], dest: str, **keywords: Unpack[UploadKeywords]
+    source: list[Any] | tuple[Any, ...], dest: LakePath, **keywords: Unpack[UploadKeywords]
 ) -> list[UploadResult]: ...
 @overload
-def upload(source: OneSource, dest: str, **keywords: Unpack[UploadKeywords]) -> Any: ...
+def upload(source: OneSource, dest: LakePath, **keywords: Unpack[UploadKeywords]) -> Any: ...
 def upload(
     source: Any,
-    dest: str,
+    dest: LakePath,
     *,
     account: Account | None = None,
     overwrite: bool = False,
@@ -79,7 +80,8 @@ def upload(
     Args:
         source: a path (a str is a path too), bytes, a file-like, an iterator of bytes or str,
             or a list of paths for a directory.
-        dest: lake path; one that ends in "/" is a directory, the source's name is added.
+        dest: lake path, as str or pathlib's; a str that ends in "/" is a directory, the source's
+            name is added.
         account: from `connect`; looked for as the magics do when None.
         overwrite: replace an existing file; otherwise it is refused before anything is sent.
         skip_existing: leave an existing file alone.
@@ -109,7 +111,20 @@ def upload(
         md5=md5,
         in_place=in_place,
     )
-    options.check()
+    with told_in_python():
+        options.check()
+        return _upload(source, lake_path(dest), account, options, progress, recursive=recursive)
+
+
+def _upload(
+    source: Any,
+    dest: str,
+    account: Account | None,
+    options: UploadOptions,
+    progress: bool | None,
+    *,
+    recursive: bool,
+) -> UploadResult | list[UploadResult]:
     several = isinstance(source, (list, tuple))
     if several or isinstance(source, (str, os.PathLike)):
         names = [os.fspath(one) for one in (source if several else [source])]
@@ -133,7 +148,7 @@ def _name_of(source: Any) -> str:
 
 
 def ls(
-    path: str = "/", *, account: Account | None = None, recursive: bool = False
+    path: LakePath = "/", *, account: Account | None = None, recursive: bool = False
 ) -> Iterator[PathItem]:
     """Yield what is in a directory of the lake, as the service's pages come.
 
@@ -148,7 +163,7 @@ def ls(
     Raises:
         PathNotFoundError: there is no such directory.
     """
-    where, remote = locate(path, account=account)
+    where, remote = locate(lake_path(path), account=account)
     return _entries(where, remote, recursive)
 
 

@@ -9,13 +9,14 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from adls_magic.core.account.resolve import locate
 from adls_magic.core.ends import continued
-from adls_magic.core.errors import OptionError, PathError
+from adls_magic.core.errors import AdlsError, OptionError, PathError
 from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.lease import PATIENCE
 from adls_magic.core.transfer.placement import url_of
 from adls_magic.core.transfer.remote_file import BUFFER, RemoteFile
 from adls_magic.core.transfer.upload import UploadOptions, UploadResult, Writer, open_writer
+from adls_magic.in_python import LakePath, lake_path, of_open
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
@@ -27,11 +28,15 @@ _WRITING: Mapping[str, Literal["overwrite", "refuse", "append"]] = {
     "a": "append",
 }
 _MODES = tuple(letter + kind for letter in ("r", *_WRITING) for kind in ("", "t", "b"))
+_NO_SEEK = (
+    "a file in the lake is written from its beginning to its end: write to io.BytesIO() first, "
+    "then its getvalue() to this file"
+)
 _NEWLINES = (None, "", "\n", "\r", "\r\n")
 
 
 def open(
-    path: str,
+    path: LakePath,
     mode: str = "r",
     *,
     account: Account | None = None,
@@ -64,7 +69,7 @@ def open(
     next read that needs the service is an error.
 
     Args:
-        path: lake path.
+        path: lake path, as str or pathlib's.
         mode: "r" reads, "w" replaces an existing file, "x" refuses one, "a" adds to its end; with
             "b" for bytes.
         account: from `connect`; looked for as the magics do when None.
@@ -106,7 +111,10 @@ def open(
     )
     options.check()
     where, remote = _located(path, account)
-    writer = open_writer(where, remote, options, progress=progress)
+    try:
+        writer = open_writer(where, remote, options, progress=progress, kind=BinaryWriter)
+    except AdlsError as error:
+        raise of_open(error) from None
     return cast(IO[Any], writer if text is None else text.over(writer))
 
 
@@ -121,8 +129,8 @@ def _check(mode: str, text: tuple[str | None, ...]) -> None:
         raise OptionError("newline must be None, '', '\\n', '\\r' or '\\r\\n'")
 
 
-def _located(path: str, account: Account | None) -> tuple[Account, RemotePath]:
-    where, remote = locate(path, account=account)
+def _located(path: LakePath, account: Account | None) -> tuple[Account, RemotePath]:
+    where, remote = locate(lake_path(path), account=account)
     if remote.is_directory:
         raise PathError(f"{url_of(where, remote)} is a directory; a file needs a name")
     return where, remote
@@ -155,6 +163,28 @@ class _Text:
         if "".encode(encoding) and (ends := writer.ends()) is not None:
             encoding = continued(encoding, ends.head)
         return TextWriter(writer, encoding=encoding, errors=self.errors, newline=self.newline)
+
+
+class BinaryWriter(Writer):
+    """A `Writer` whose errors are told in the words of `open`."""
+
+    def write(self, data: Any) -> int:
+        """Take bytes, as `Writer` does."""
+        try:
+            return super().write(data)
+        except AdlsError as error:
+            raise of_open(error) from None
+
+    def close(self) -> None:
+        """Let the file appear, as `Writer` does."""
+        try:
+            super().close()
+        except AdlsError as error:
+            raise of_open(error) from None
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Raise UnsupportedOperation: what was written is on its way."""
+        raise io.UnsupportedOperation(_NO_SEEK)
 
 
 class TextWriter(CommittedOnExit, io.TextIOBase):
@@ -195,6 +225,14 @@ class TextWriter(CommittedOnExit, io.TextIOBase):
     def writable(self) -> bool:
         """True."""
         return True
+
+    def tell(self) -> int:
+        """Return the number of bytes written so far, as the binary file does."""
+        return self._writer.tell()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Raise UnsupportedOperation: what was written is on its way."""
+        raise io.UnsupportedOperation(_NO_SEEK)
 
     def write(self, text: str, /) -> int:
         """Write text; return the number of characters."""

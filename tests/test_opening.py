@@ -7,7 +7,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from reliability.processes import environment
 
 import adls_magic as adls
 from adls_magic.core.account import Account
-from adls_magic.core.errors import ConflictError, PathExistsError
+from adls_magic.core.errors import ConflictError, PathError, PathExistsError, PermissionDeniedError
+from adls_magic.core.transfer.upload import Writer
 from adls_magic.lake import LocalLake
 
 MIB = 1024 * 1024
@@ -42,7 +43,10 @@ def test_after_the_end(account: Account, content: Any, mode: str) -> None:
     for call in (lambda: file.seek(0), file.read, file.fileno, lambda: next(iter(file))):
         with pytest.raises(io.UnsupportedOperation):
             call()
+    with pytest.raises(io.UnsupportedOperation, match=r"write to io.BytesIO\(\) first"):
+        file.seek(0)
     file.writelines([piece, piece])
+    assert file.tell() == 6
     file.flush()
     assert content() is None or mode[0] == "a"
     file.close()
@@ -212,3 +216,59 @@ def test_what_is_changed_after_it_was_written(
             assert file.write(data) == size
             change()
     assert content() == b"a" * 4 * size
+
+
+def test_what_is_there_is_told_of_in_the_words_of_python(account: Account) -> None:
+    adls.upload(b"old", "x", account=account)
+    for mode in ("x", "xb"):
+        with pytest.raises(PathExistsError, match='open it with mode "w" to replace it') as caught:
+            adls.open("x", mode, account=account)
+        assert "--" not in str(caught.value) and caught.value.code == "PathAlreadyExists"
+    with pytest.raises(PathExistsError, match="overwrite=True to replace it") as caught:
+        adls.upload(b"new", "x", account=account)
+    assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+def test_what_is_known_at_the_end_only_is_told_in_the_words_of_python(
+    account: Account, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    def close(_: Writer) -> None:
+        raise PermissionDeniedError("not rename, or add --in-place.", status=403)
+
+    file = adls.open("x", mode, account=account)
+    monkeypatch.setattr(Writer, "close", close)
+    with pytest.raises(PermissionDeniedError, match=r"or add in_place=True\.$") as caught:
+        file.close()
+    assert caught.value.status == 403
+    monkeypatch.undo()
+    file.close()
+
+
+@pytest.mark.parametrize("kind", [PurePosixPath, PureWindowsPath, Path])
+def test_paths_of_pathlib(account: Account, lake: LocalLake, kind: Any) -> None:
+    adls.upload(b"1", kind("d", "a"), account=account)
+    with adls.open(kind("d", "b"), "w", account=account) as file:
+        file.write("2")
+    assert (lake.root / "lake/d/a").read_bytes() == b"1"
+    assert adls.open(kind("d", "b"), account=account).read() == "2"
+    assert [each.name for each in adls.ls(kind("d"), account=account)] == ["d/a", "d/b"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        PureWindowsPath("C:/d/x"),
+        PurePosixPath("abfss://lake/x"),
+        PureWindowsPath("https://a.b/x"),
+        b"x",
+        7,
+        None,
+        str,
+        Path,
+    ],
+)
+def test_what_is_no_path_of_a_lake(account: Account, path: Any) -> None:
+    for call in (adls.open, adls.ls, lambda path, **options: adls.upload(b"", path, **options)):
+        with pytest.raises(PathError, match=r"a lake path is a str|a URL must be a str"):
+            call(path, account=account)

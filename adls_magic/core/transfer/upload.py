@@ -274,6 +274,7 @@ def open_writer(
     options: UploadOptions,
     *,
     progress: bool | None = None,
+    kind: type[Writer] = Writer,
 ) -> Writer:
     """Return a writer to `target`. Whether it may be written is asked of the service now.
 
@@ -290,6 +291,6 @@ def open_writer(
     )
     with filesystem_hint(account, target.filesystem), contextlib.ExitStack() as undo:
         undo.enter_context(run)
-        writer = Writer(run, target)
+        writer = kind(run, target)
         undo.pop_all()
         return writer

@@ -1,0 +1,67 @@
+"""The Python interface: what it takes for a lake path, and how cures read there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+
+from adls_magic.core.errors import AdlsError, PathError
+
+_OPTION = re.compile(r"--(overwrite|skip-existing|in-place|md5)\b")
+_URL_AS_PATH = re.compile(r"[a-z]{4,}:/", re.IGNORECASE)
+
+LakePath = str | os.PathLike[str]
+
+
+def lake_path(path: LakePath) -> str:
+    r"""Return the text of a lake path; that of a `PurePath` is written with slashes.
+
+    Raises:
+        PathError: it is no path of a lake: one of a Windows drive, a URL that lost a slash as it
+            became a `PurePath`, or something else altogether.
+    """
+    if not isinstance(path, PurePath):
+        text = path if isinstance(path, str | bytes) else _fspath(path)
+        if isinstance(text, str):
+            return text
+        raise PathError(f"a lake path is a str or a pathlib path, no {type(path).__name__}")
+    text = path.as_posix()
+    if path.drive or _URL_AS_PATH.match(text):
+        raise PathError(
+            "a path with a drive is none of the lake; a URL must be a str, as pathlib takes a "
+            "slash away from it"
+        )
+    return text
+
+
+def _fspath(path: object) -> object:
+    try:
+        return os.fspath(path)  # type: ignore[call-overload] # it may be anything
+    except TypeError:
+        return None
+
+
+def in_python(error: AdlsError) -> AdlsError:
+    """Return the error with `overwrite=True` where it says `--overwrite`, and so on."""
+    text = str(error)
+    told = _OPTION.sub(lambda found: f"{found[1].replace('-', '_')}=True", text)
+    return error if told == text else error.retold(told)
+
+
+def of_open(error: AdlsError) -> AdlsError:
+    """Return the error as `in_python`, with the mode that `open` has for overwriting."""
+    text = str(error)
+    told = text.replace("add --overwrite", 'open it with mode "w"')
+    return in_python(error if told == text else error.retold(told))
+
+
+@contextmanager
+def told_in_python() -> Iterator[None]:
+    """Let errors of the block be told `in_python`."""
+    try:
+        yield
+    except AdlsError as error:
+        raise in_python(error) from None
