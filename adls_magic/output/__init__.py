@@ -191,6 +191,8 @@ def _writer_for(
         return Writer(partial(_write_pickle, value), only("protocol", "fix_imports"))
     if forms.source is None and (data := rich.rendered(value, extension, options)) is not None:
         return _constant(data, options)
+    if (lacking := rich.missing(value, extension)) is not None:
+        raise _missing(value, extension, lacking)
     if as_shown and extension in PLAIN and not _is_opaque(value, forms):
         return _constant(f"{rich.text_of(value)}\n".encode("utf-8", "backslashreplace"))
     raise _misfit(value, forms, extension)

@@ -7,6 +7,7 @@ import difflib
 import importlib.util
 import inspect
 import io
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ Options = Mapping[str, object]
 Parameters = Mapping[str, inspect.Parameter | None]
 Names = Callable[[], Collection[str]]  # asked only when there are options to be judged
 
+# Also of what is spelt: an ndarray, an SVG.
+_LIKE_A_VOWEL = re.compile(r"[aeioAEIO]|[nN][^aeiouyAEIOUY]|[FHLMRSX][B-DF-HJ-NP-TV-Z]")
 SAMPLE = 20  # rows or items of a sample
 _BUFFER = 256 * 1024  # characters' worth of bytes gathered before they go to the stream
 
@@ -153,7 +156,7 @@ class Watched(Iterator[object]):
 def name_of(value: object) -> str:
     """Return the name of the value's type with its article: `a Figure`, `an Axes`."""
     name = type(value).__name__
-    return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
+    return f"{'an' if _LIKE_A_VOWEL.match(name) else 'a'} {name}"
 
 
 def needs(writer: Writer, *packages: str) -> Writer | Missing:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
+from adls_magic.core.errors import OptionError
 from adls_magic.output.forms import Forms, Missing, Options, Writer, only
 
 _FIGURE_FORMATS = (".png", ".svg", ".jpg", ".pdf", ".eps", ".tiff", ".webp")
@@ -28,8 +29,17 @@ _IMAGE_FORMATS = {
 # What `savefig` takes besides the format, which the extension says.
 _FIGURE_OPTIONS = (
     *("dpi", "facecolor", "edgecolor", "orientation", "transparent", "bbox_inches", "pad_inches"),
-    *("metadata", "pil_kwargs", "backend"),
+    "backend",
 )
+_MORE_FIGURE_OPTIONS = {
+    ".png": ("metadata", "pil_kwargs"),
+    ".svg": ("metadata",),
+    ".pdf": ("metadata",),
+    ".eps": ("metadata",),
+    ".jpg": ("pil_kwargs",),
+    ".tiff": ("pil_kwargs",),
+    ".webp": ("pil_kwargs",),
+}
 # Pillow takes any name and passes over those that it does not know.
 _IMAGE_OPTIONS = {
     ".png": ("optimize", "compress_level", "bits", "dpi", "transparency"),
@@ -51,7 +61,7 @@ def forms(value: Any) -> Forms | None:
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(value, pillow.Image):
         what, kind = f"Image, {value.width} × {value.height}", (value.mode, (1, 1))
-        return Forms(what, _image_writers(value), sample=lambda: pillow.new(*kind))
+        return Forms(what, _image_writers(value, pillow), sample=lambda: pillow.new(*kind))
     return None
 
 
@@ -88,29 +98,49 @@ def _root(artist: Any) -> Any | None:
 def _figure_writers(figure: Any) -> dict[str, Writer | Missing]:
     def draw(kind: str, options: Options) -> bytes:
         drawn = io.BytesIO()
+        _check_pillow(options.get("pil_kwargs"), kind)
         figure.savefig(drawn, **{"bbox_inches": "tight", **options, "format": kind})
         return drawn.getvalue()
 
     supported = figure.canvas.get_supported_filetypes()
     names = {extension: extension.removeprefix(".") for extension in _FIGURE_FORMATS}
     kinds = {extension: name for extension, name in names.items() if name in supported}
-    return _writers(draw, kinds, dict.fromkeys(kinds, _FIGURE_OPTIONS))
+    options = {name: (*_FIGURE_OPTIONS, *_MORE_FIGURE_OPTIONS[name]) for name in kinds}
+    return _writers(draw, kinds, options)
 
 
-def _image_writers(image: Any) -> dict[str, Writer | Missing]:
+def _check_pillow(given: object, kind: str) -> None:
+    """Refuse what Pillow, which draws the pixels of some figures, would pass over in silence."""
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        raise OptionError("pil_kwargs is a dict of options of Pillow, such as {'quality': 90}")
+    known = _IMAGE_OPTIONS[f".{kind}"]
+    for name in given:
+        if name not in known:
+            raise OptionError(f"pil_kwargs of .{kind} has no {name!r}; it has {', '.join(known)}")
+
+
+def _image_writers(image: Any, pillow: Any) -> dict[str, Writer | Missing]:
     def draw(kind: str, options: Options) -> bytes:
         encoded = io.BytesIO()
         image.save(encoded, **{**options, "format": kind})
         return encoded.getvalue()
 
-    # JPEG has no transparency and no palette: saving would fail, so it is not offered.
-    flat = image.mode in ("1", "L", "RGB", "CMYK")
+    # Pillow refuses some modes in some formats, as transparency in JPEG: these are not offered.
+    pixel = pillow.new(image.mode, (1, 1))
     kinds = {
-        extension: kind
-        for extension, kind in _IMAGE_FORMATS.items()
-        if flat or kind not in ("JPEG", "PDF")
+        extension: kind for extension, kind in _IMAGE_FORMATS.items() if _can_save(pixel, kind)
     }
     return _writers(draw, kinds, _IMAGE_OPTIONS)
+
+
+def _can_save(pixel: Any, kind: str) -> bool:
+    try:
+        pixel.save(io.BytesIO(), format=kind)
+    except Exception:  # noqa: BLE001 - whatever it is: not this format
+        return False
+    return True
 
 
 def _writers(
@@ -141,5 +171,6 @@ def _writers(
         extension: Writer(saving(kind), only(*names[extension]))
         for extension, kind in kinds.items()
     }
-    writers[".html"] = Writer(html, only(*names[".png"]))
+    if ".png" in kinds:
+        writers[".html"] = Writer(html, only(*names[".png"]))
     return writers

@@ -11,15 +11,17 @@ import base64
 import binascii
 import importlib.util
 import inspect
+import io
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from adls_magic.core.errors import OptionError
+from adls_magic.core.errors import OptionError, OutputError
 from adls_magic.output.formats import ORDER
-from adls_magic.output.forms import Options, refuse_options
+from adls_magic.output.forms import Missing, Options, name_of, refuse_options
 from adls_magic.output.words import settled
 
 MIME = {
@@ -44,6 +46,7 @@ _METHODS = {
     ".json": "_repr_json_",
 }
 _DRAWN = (".png", ".svg", ".jpg", ".pdf")
+_MOST_SAID = 300  # characters of another package's message
 _BINARY = frozenset({".png", ".jpg", ".pdf", ".gif"})
 
 
@@ -69,7 +72,14 @@ def offered(value: Any, *, besides: Container[str]) -> list[str]:
     It renders the others to see.
     """
     asked = (extension for extension in ORDER if extension not in besides)
-    return [extension for extension in asked if rendered(value, extension) is not None]
+    return [extension for extension in asked if _is_rendered(value, extension)]
+
+
+def _is_rendered(value: Any, extension: str) -> bool:
+    try:
+        return rendered(value, extension) is not None
+    except OutputError:
+        return False
 
 
 def text_of(value: Any) -> str:
@@ -96,25 +106,71 @@ def _by_own_method(value: Any, extension: str, options: Options) -> Any | None:
             return None
         made = _called(method, extension, options)
         return made if isinstance(made, str) else None
-    method = getattr(value, "to_image", None) if extension in _DRAWN else None
-    # plotly draws with the package kaleido; without it this format is not offered.
-    if not callable(method) or not importlib.util.find_spec("kaleido"):
+    drawing = _drawing(value, extension)
+    if drawing is None or not importlib.util.find_spec(drawing.module):
         return None
-    return _called(partial(method, format=extension[1:]), extension, options)
+    try:
+        return _called(drawing.draw, extension, options)
+    except OptionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong in a browser
+        raise OutputError(
+            f"drawing {name_of(value)} as {extension} with {drawing.package} failed: "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_SAID]}"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """How a chart that a browser shows becomes a picture: by another package."""
+
+    package: str
+    module: str
+    draw: Callable[..., Any]
+
+
+def _drawing(value: Any, extension: str) -> _Drawing | None:
+    if extension not in _DRAWN:
+        return None
+    kind = extension[1:]
+    if callable(method := getattr(value, "to_image", None)):  # plotly
+        return _Drawing("kaleido", "kaleido", partial(method, format=kind))
+    of_altair = type(value).__module__.partition(".")[0] == "altair" and kind != "jpg"
+    if of_altair and callable(method := getattr(value, "save", None)):
+        return _Drawing("vl-convert-python", "vl_convert", partial(_saved, method, kind))
+    return None
+
+
+def _saved(save: Callable[..., None], kind: str, /, **options: object) -> str | bytes:
+    stream = io.StringIO() if kind == "svg" else io.BytesIO()
+    save(stream, format=kind, **options)
+    return stream.getvalue()
+
+
+def missing(value: Any, extension: str) -> Missing | None:
+    """Return the package without which `value` cannot be drawn, None when that is not why."""
+    drawing = _drawing(value, extension)
+    if drawing is None or importlib.util.find_spec(drawing.module):
+        return None
+    return Missing((drawing.package,))
 
 
 def _called(method: Callable[..., Any], extension: str, options: Options) -> Any:
     if options:
-        try:
-            options = settled(options, inspect.signature(method).parameters)
-        except ValueError:  # it has none
-            options = settled(options, ())
+        options = settled(options, _parameters(method))
     try:
         return method(**options)
     except TypeError as error:
         if not options:
             raise
         raise OptionError(f"writing {extension} with these options failed: {error}") from None
+
+
+def _parameters(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(method).parameters
+    except ValueError:  # of a function that is not Python's
+        return {}
 
 
 def _has_display(value: Any) -> bool:
@@ -145,7 +201,15 @@ def _from_bundle(value: Any, formatter: Any, mime: str, extension: str) -> Any |
         return None
     if extension == ".json":
         # Vega, plotly and others call their JSON application/vnd.….v5+json.
-        return next((data for key, data in bundle.items() if key == mime or "+json" in key), None)
+        # But a widget's says only which widget it is.
+        return next(
+            (
+                data
+                for key, data in bundle.items()
+                if key == mime or ("+json" in key and "vnd.jupyter.widget" not in key)
+            ),
+            None,
+        )
     return bundle.get(mime)
 
 

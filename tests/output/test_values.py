@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import datetime
 import decimal
+import importlib.util
 import io
 import json
 import math
@@ -22,6 +23,7 @@ from PIL import Image
 
 from adls_magic import output
 from adls_magic.core.errors import OptionError, OutputError
+from adls_magic.output.forms import name_of
 
 from .streams import Written, written
 
@@ -219,6 +221,30 @@ def test_every_offer_for_an_unusual_image_is_true(mode: str) -> None:
         assert written(image, f".{name}"), name
 
 
+def test_an_image_is_refused_before_it_is_drawn() -> None:
+    with pytest.raises(OutputError, match=r"an Image cannot be .*\.png; it can be jpg, .*tiff"):
+        output.plan(Image.new("CMYK", (1, 1)), ".png")
+
+
+@pytest.mark.parametrize(
+    ("extension", "options", "said"),
+    [
+        (".svg", {"pil_kwargs": {"quality": 1}}, r"no option 'pil_kwargs'; it takes backend, "),
+        (".jpg", {"metadata": {"Title": "x"}}, r"no option 'metadata'; it takes backend, "),
+        (".png", {"pil_kwargs": {"qualty": 1}}, r"^pil_kwargs of \.png has no 'qualty'; it has o"),
+        (".webp", {"pil_kwargs": 90}, r"^pil_kwargs is a dict of options .*\{'quality': 90\}$"),
+    ],
+)
+def test_what_savefig_would_pass_over_or_trip_on(extension: str, options: Any, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        written(figure(), extension, **options)
+
+
+def test_what_savefig_hands_on_to_pillow() -> None:
+    small = written(figure(), ".jpg", pil_kwargs={"quality": 1})
+    assert len(small) < len(written(figure(), ".jpg", pil_kwargs={"quality": 99}))
+
+
 @pytest.mark.parametrize(
     ("make", "offers"),
     [
@@ -389,6 +415,9 @@ def test_real_charts_and_formulas() -> None:
         output.plan(chart, ".csv")
     with pytest.raises(OptionError, match="no_such"):
         output.plan(chart, ".html", options={"no_such": 1}).write(Written())
+    if not importlib.util.find_spec("vl_convert"):
+        with pytest.raises(OutputError, match=r"needs the package vl-convert-python: pip install"):
+            output.plan(chart, ".svg")
 
 
 def test_real_plotly() -> None:
@@ -403,6 +432,47 @@ def test_real_plotly() -> None:
         output.plan(drawn, ".html", options={"no_such": 1})
     with pytest.raises(OutputError, match=r"a Figure cannot be written as \.csv; it can be .*html"):
         output.plan(drawn, ".csv")
+    if not importlib.util.find_spec("kaleido"):
+        with pytest.raises(
+            OutputError, match=r"a Figure as \.png needs the package kaleido: pip i"
+        ):
+            output.plan(drawn, ".png")
+
+
+class Drawn:
+    """Is drawn by another package, as charts of plotly are."""
+
+    def to_image(self, scale: int = 1, **how: str) -> bytes:
+        if scale > 9:
+            raise RuntimeError("\nno browser\nfound")
+        return MAGIC[f".{how.pop('format')}"] * scale if len(how) == 1 else bytes(**how)
+
+
+def test_what_another_package_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kaleido.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert written(Drawn(), ".png", scale=2) == MAGIC[".png"] * 2
+    with pytest.raises(
+        OutputError, match=r"^drawing a Drawn as \.png with kaleido .* no browser f"
+    ):
+        output.plan(Drawn(), ".png", options={"scale": 10})
+    with pytest.raises(OptionError, match=r"with these options failed: .*'no_such'"):
+        output.plan(Drawn(), ".png", options={"no_such": 1})
+
+
+def test_a_widget_has_no_json() -> None:
+    import ipywidgets
+
+    with pytest.raises(OutputError, match=r"^an IntSlider cannot be .*\.json; it can be txt$"):
+        output.plan(ipywidgets.IntSlider(), ".json")
+
+
+@pytest.mark.parametrize(
+    ("name", "article"),
+    [("ndarray", "an"), ("SVG", "an"), ("Axes", "an"), ("NoneType", "a"), ("Series", "a")],
+)
+def test_articles(name: str, article: str) -> None:
+    assert name_of(type(name, (), {})()) == f"{article} {name}"
 
 
 def test_real_formulas() -> None:
