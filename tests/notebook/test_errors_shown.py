@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from adls_magic.core.account import Account, session
 from adls_magic.core.errors import AdlsError, ConnectionFailedError
+from adls_magic.lake import LocalLake
 
 Run = Callable[[str], Any]
 
@@ -92,3 +93,34 @@ def test_help_of_the_cell_magic(run: Run, shell: InteractiveShell) -> None:
     page = run("%%adls_write --help\npass").out.strip()
     assert page == shell.object_inspect("%%adls_write")["docstring"].strip()
     assert "%%adls_write 2026/11/top.csv" in page
+
+
+VALUES = [
+    ("lazy", "import polars\npolars.scan_csv('nosuch.csv')", "x.csv", FileNotFoundError),
+    ("rows", "def rows():\n    yield [1]\n    raise KeyError('mine')\nrows()", "x.csv", KeyError),
+    ("chained", "def rows():\n    yield 'a'\n    try:\n        1 / 0\n    except ZeroDivisionError\
+ as error:\n        raise KeyError('mine') from error\nrows()", "x.txt", KeyError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "body", "name", "error"), VALUES)
+def test_a_value_that_raises_is_shown_without_our_frames(
+    run: Run, lake: LocalLake, kind: str, body: str, name: str, error: type[BaseException]
+) -> None:
+    ran = run(f"%%adls_write {name}\n{body}")
+    shown = f"{ran.out}{ran.err}"
+    assert isinstance(ran.error, error)
+    assert "adls_magic" not in shown.replace("get_ipython().run_cell_magic", "")
+    if kind != "lazy":
+        assert shown.count("File ") == 1 + (kind == "chained")
+        assert "raise KeyError('mine')" in shown and "in rows" in shown
+    assert shown.count("Traceback") == 1 + (kind == "chained")
+    assert list((lake.root / "lake").iterdir()) == []
+
+
+def test_a_fault_of_ours_is_shown_with_our_frames(
+    run: Run, lake: LocalLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adls_magic.output.raw.forms", None)
+    shown = run("%%adls_write x.txt\n{'a': 1}").out
+    assert "TypeError" in shown and "_forms_of" in shown

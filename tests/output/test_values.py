@@ -442,10 +442,10 @@ def test_real_plotly() -> None:
 class Drawn:
     """Is drawn by another package, as charts of plotly are."""
 
-    def to_image(self, scale: int = 1, **how: str) -> bytes:
+    def to_image(self, format: str, scale: int = 1) -> bytes:  # noqa: A002 - its name
         if scale > 9:
             raise RuntimeError("\nno browser\nfound")
-        return MAGIC[f".{how.pop('format')}"] * scale if len(how) == 1 else bytes(**how)
+        return MAGIC[f".{format}"] * scale
 
 
 def test_what_another_package_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
