@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from adls_magic.capture.swap import swapped
+from adls_magic.capture.text import StandardText
 
 
 class Taking(Protocol):
@@ -55,15 +56,14 @@ class Bytes(io.RawIOBase):
         return self._text.fileno()
 
 
-class CellStderr(io.TextIOBase):
+class CellStderr(StandardText):
     """`sys.stderr` whose text joins that of a cell's stdout, in the order of both.
 
     Args:
         stdout: takes the text of the cell's threads; that of others goes where it went before.
     """
 
-    encoding = "utf-8"
-    errors = "backslashreplace"
+    name = "<stderr>"
 
     def __init__(self, stdout: Taking) -> None:
         self._stdout = stdout

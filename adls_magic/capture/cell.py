@@ -31,6 +31,7 @@ _REMEMBERED = 16  # the latest displayed objects, of which one may be wanted
 
 # Calls that give no value, by which a cell of text is known before it runs.
 _VALUELESS = ("print(", "display(", "get_ipython().system(")
+_RUNNING = ("time", "timeit", "prun", "capture")  # magics that run what they are given
 _INVISIBLE = (
     *(tokenize.ENDMARKER, tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT),
     *(tokenize.INDENT, tokenize.DEDENT),
@@ -72,17 +73,29 @@ def refuse_await(shell: Any, cell: str) -> None:
     The event loop that would run it is the one that runs the magic.
     """
     try:
-        transformed = shell.transform_cell(cell)
-        is_async = shell.should_run_async(
-            cell, transformed_cell=transformed, preprocessing_exc_tuple=None
-        )
+        awaits = _awaits(shell, cell)
     except Exception:  # noqa: BLE001 - running the cell shows what is wrong with it
         return
-    if is_async and _loop_runs():
+    if awaits and _loop_runs():
         raise CellError(
             "`await` at the top level of a cell cannot run inside a cell magic, so the cell was "
             "not run. Await in a cell of its own (`result = await …`) and write the result."
         )
+
+
+def _awaits(shell: Any, cell: str) -> bool:
+    """Return whether a cell, or what a magic such as `%%time` runs in it, awaits."""
+    transformed = shell.transform_cell(cell)
+    if shell.should_run_async(cell, transformed_cell=transformed, preprocessing_exc_tuple=None):
+        return True
+    for call in ast.walk(ast.parse(transformed)):
+        match call:
+            case ast.Call(
+                func=ast.Attribute(attr="run_cell_magic" | "run_line_magic"),
+                args=[ast.Constant(value=str(magic)), *_, ast.Constant(value=str(code))],
+            ) if magic in _RUNNING and _awaits(shell, code):
+                return True
+    return False
 
 
 def _loop_runs() -> bool:

@@ -25,6 +25,7 @@ from adls_magic.capture.beside import Bytes, CellStderr, Passing, copy_of, leads
 from adls_magic.capture.descriptor import Descriptor, available, write_all
 from adls_magic.capture.swap import swapped
 from adls_magic.capture.target import Target, UnsentError
+from adls_magic.capture.text import StandardText
 
 _GATHERED = 256 * 1024  # characters of printed text that are passed on at a time
 _COST = 64  # characters that a text counts for besides its own: each is an object of its own
@@ -55,7 +56,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
-class CellStdout(io.TextIOBase):
+class CellStdout(StandardText):
     """A text stream whose bytes go to a `Target` from `start` to `finish`.
 
     Before and after, and for threads that are not the cell's, it passes text to the stream that
@@ -68,8 +69,7 @@ class CellStdout(io.TextIOBase):
         stderr: take what goes to `sys.stderr` and descriptor 2 as well.
     """
 
-    encoding = "utf-8"
-    errors = "backslashreplace"  # a file name with a broken character must not end the cell
+    name = "<stdout>"
 
     def __init__(self, target: Target, *, shown: int | None, stderr: bool = False) -> None:
         self._target = target

@@ -48,8 +48,17 @@ def test_other_ways_to_fail(kernel: Kernel, body: str, error: str) -> None:
     assert kernel.file("a.txt") is None
 
 
-def test_await_is_explained_before_anything_runs(kernel: Kernel) -> None:
-    ran = kernel.write("a.txt", "started = True\nimport asyncio\nawait asyncio.sleep(0)")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "started = True\nimport asyncio\nawait asyncio.sleep(0)",
+        "%%time\nstarted = True\nawait thing",
+        "started = True\n%time await thing",
+        "%%capture\n%%time\nstarted = True\nawait thing",
+    ],
+)
+def test_await_is_explained_before_anything_runs(kernel: Kernel, body: str) -> None:
+    ran = kernel.write("a.txt", body)
     assert [name for name, _, _ in ran.errors] == ["CellError"]
     assert "await" in ran.errors[0][1]
     assert kernel.value("'started' in globals()") is False

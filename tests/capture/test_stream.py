@@ -63,3 +63,17 @@ def test_text_that_a_stop_may_have_torn_is_not_written() -> None:
         assert isinstance(stdout.failure, CellError)
         with pytest.raises(CellError):
             print("on")
+
+
+def test_what_programs_ask_of_a_standard_stream() -> None:
+    with capturing(file := io.BytesIO(), tee=False) as (stdout, _):
+        stdout.reconfigure(encoding="UTF_8", errors="strict", newline="\n", line_buffering=True)
+        stdout.reconfigure(write_through=True)
+        found = (stdout.name, stdout.mode, stdout.encoding, stdout.newlines)
+        assert found == ("<stdout>", "w", "utf-8", None)
+        assert (stdout.line_buffering, stdout.write_through) == (False, False)
+        for wrong in ({"encoding": "latin-1"}, {"newline": "\r\n"}):
+            with pytest.raises(io.UnsupportedOperation, match="what a cell prints is written"):
+                stdout.reconfigure(**wrong)
+        print("\udc80")
+    assert file.getvalue() == b"\\udc80\n"
