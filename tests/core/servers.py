@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
+from patience import LONG, PATIENCE
+
 DATE = "Tue, 14 Jul 2026 09:30:00 GMT"
 
 
@@ -120,7 +122,7 @@ class SocketServer:
             self._threads.append(thread)
 
     def _serve(self, wire: socket.socket, number: int) -> None:
-        wire.settimeout(20)
+        wire.settimeout(LONG)
         try:
             if self._tls is not None:
                 plain, wire = wire, self._tls.wrap_socket(wire, server_side=True)
@@ -146,7 +148,7 @@ class SocketServer:
     def wait_ended(self) -> None:
         """Wait until those connections that there are have ended, and what came over them."""
         for thread in list(self._threads):
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
     def close(self) -> None:
@@ -196,7 +198,7 @@ class RawServer(SocketServer):
                     wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                     return
                 except Hang:
-                    self.closing.wait(20)
+                    self.closing.wait(LONG)
                     return
                 wire.sendall(raw)
                 if b"\r\nconnection: close\r\n" in raw.partition(b"\r\n\r\n")[0].lower() + b"\r\n":
@@ -253,7 +255,7 @@ class SilentServer(SocketServer):
     """Accepts, and neither reads nor writes: a dead line."""
 
     def _converse(self, wire: socket.socket, number: int) -> None:
-        self.closing.wait(20)
+        self.closing.wait(LONG)
 
 
 class GarbageServer(SocketServer):
@@ -341,7 +343,7 @@ class Between(SocketServer):
             contextlib.closing(socket.create_connection(("127.0.0.1", self.backend))) as behind,
             contextlib.closing(wire.makefile("rb")) as stream,
         ):
-            behind.settimeout(20)
+            behind.settimeout(LONG)
             while (head := read_head(stream)) is not None:
                 method, target, _ = head[0].decode("ascii").split(" ")
                 length = next((int(v) for k, v in head[1] if k.lower() == b"content-length"), 0)

@@ -11,10 +11,11 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from patience import AT_ONCE, LONG, PATIENCE, wait_until, wait_until_still
 
 from adls_magic.core import errors
 from adls_magic.core.account import Account
@@ -25,7 +26,7 @@ from adls_magic.core.service.request import Stopped
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.reader import FileReader, MemoryReader
 
-from .conftest import KEY, QUICK, account_at
+from .conftest import KEY, QUICK, Clock, account_at
 from .servers import ConnectProxy, SilentServer, SocketServer, answer, error, script
 
 X = RemotePath("fs", "x")
@@ -44,8 +45,14 @@ def large(megabytes: int = 64) -> PieceBody:
     return PieceBody(Repeated(b""), 0, megabytes * len(data), lambda count: None)
 
 
-def stopped_after(client: Client, call, seconds: float = 0.3) -> float:
-    """Run `call` in a thread, abort it, and return the seconds until it was back."""
+@pytest.fixture(autouse=True)
+def patient_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what ends one at once can be told from its time-out."""
+    monkeypatch.setattr("adls_magic.core.service.connections.CONNECT_TIMEOUT", LONG)
+
+
+def check_stop(client: Client, call: Callable[[], object], server: SocketServer | None) -> None:
+    """Run `call` in a thread until it waits for the server, abort it, and see it end at once."""
     ended: list[BaseException | None] = []
 
     def work() -> None:
@@ -57,14 +64,15 @@ def stopped_after(client: Client, call, seconds: float = 0.3) -> float:
 
     thread = threading.Thread(target=work)
     thread.start()
-    time.sleep(seconds)
+    wait_until(lambda: server is None or server.connections)
+    wait_until_still(thread)
     assert thread.is_alive(), ended
     began = time.monotonic()
     client.abort()
-    thread.join(15)
+    thread.join(LONG)
     took = time.monotonic() - began
     assert isinstance(ended[0], Stopped), ended
-    return took
+    assert took < AT_ONCE
 
 
 @pytest.fixture
@@ -75,18 +83,18 @@ def silent() -> Iterator[SilentServer]:
 
 def test_stop_ends_a_send_that_nobody_reads(silent: SilentServer):
     with Client(account_at(silent.port)) as client:
-        assert stopped_after(client, lambda: client.append(X, 0, large())) < 1
+        check_stop(client, lambda: client.append(X, 0, large()), silent)
 
 
 def test_stop_ends_a_wait_for_an_answer(silent: SilentServer):
     with Client(account_at(silent.port)) as client:
-        assert stopped_after(client, lambda: client.find(X)) < 1
+        check_stop(client, lambda: client.find(X), silent)
 
 
 def test_stop_ends_a_tls_handshake(silent: SilentServer):
     account = replace(account_at(silent.port), endpoint=f"https://127.0.0.1:{silent.port}/a")
     with Client(account) as client:
-        assert stopped_after(client, lambda: client.find(X)) < 1
+        check_stop(client, lambda: client.find(X), silent)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fills a backlog as Linux does")
@@ -98,7 +106,7 @@ def test_stop_ends_a_connect():
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
         with Client(account_at(listener.getsockname()[1])) as client:
-            assert stopped_after(client, lambda: client.find(X)) < 1
+            check_stop(client, lambda: client.find(X), None)
 
 
 def test_stop_ends_every_thread_at_once(silent: SilentServer):
@@ -114,12 +122,13 @@ def test_stop_ends_every_thread_at_once(silent: SilentServer):
         threads = [threading.Thread(target=work) for _ in range(12)]
         for thread in threads:
             thread.start()
-        time.sleep(0.4)
+        wait_until(lambda: silent.connections == 12)
+        wait_until_still(*threads)
         began = time.monotonic()
         client.abort()
         for thread in threads:
-            thread.join(10)
-        assert time.monotonic() - began < 1
+            thread.join(LONG)
+        assert time.monotonic() - began < AT_ONCE
     assert len(ended) == 12
 
 
@@ -263,16 +272,15 @@ def test_a_key_never_goes_over_plain_http_to_another_host():
             Account("somehost", "http://somehost.example/somehost", **given)
 
 
-def test_a_proxy_that_is_not_there_is_said_soon(monkeypatch: pytest.MonkeyPatch):
+def test_a_proxy_that_is_not_there_is_said_soon(monkeypatch: pytest.MonkeyPatch, clock: Clock):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-word@127.0.0.1:{port}")
     account = replace(FAKE, endpoint="https://somehost.example/somehost")
-    with Client(account) as client:  # the default policy
-        began = time.monotonic()
+    with Client(account, stop=clock) as client:  # the default policy
         with pytest.raises(errors.ConnectionFailedError, match="HTTPS_PROXY") as caught:
             client.find(X)
-        assert time.monotonic() - began < 3
+    assert len(clock.waits) == 2 and sum(clock.waits) < 1
     assert "pass-word" not in str(caught.value)
 
 
@@ -288,19 +296,19 @@ def test_stop_ends_a_wait_behind_a_proxy(silent: SilentServer, monkeypatch):
     with ConnectProxy(silent.port) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         with Client(FAKE) as client:
-            assert stopped_after(client, lambda: client.find(X)) < 1
+            check_stop(client, lambda: client.find(X), silent)
 
 
 def test_stop_ends_a_send_behind_a_proxy(silent: SilentServer, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{silent.port}")
     with Client(FAKE) as client:
-        assert stopped_after(client, lambda: client.append(X, 0, large())) < 1
+        check_stop(client, lambda: client.append(X, 0, large()), silent)
 
 
 def test_stop_ends_a_wait_for_the_proxy_itself(silent: SilentServer, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.port}")
     with Client(replace(FAKE, endpoint="https://somehost.example/somehost")) as client:
-        assert stopped_after(client, lambda: client.find(X)) < 1
+        check_stop(client, lambda: client.find(X), silent)
 
 
 def test_a_source_that_fails_is_no_broken_line_behind_a_proxy(proxied, tmp_path):
@@ -321,7 +329,7 @@ def test_stop_ends_what_is_inside_a_tls_tunnel(call: str, certificate, monkeypat
         endpoint = "https://contoso.dfs.core.windows.net"
         with Client(Account("contoso", endpoint, auth="anonymous")) as client:
             calls = {"wait": lambda: client.find(X), "send": lambda: client.append(X, 0, large())}
-            assert stopped_after(client, calls[call], 0.5) < 1
+            check_stop(client, calls[call], server)
 
 
 # ------------------------------------------------------------------------------------------- TLS
@@ -334,7 +342,7 @@ def test_stop_ends_what_is_inside_tls(call: str, certificate, monkeypatch):
         account = replace(account_at(1), endpoint=f"https://127.0.0.1:{server.port}/a")
         with Client(account) as client:
             calls = {"wait": lambda: client.find(X), "send": lambda: client.append(X, 0, large())}
-            assert stopped_after(client, calls[call], 0.5) < 1
+            check_stop(client, calls[call], server)
 
 
 def test_an_early_refusal_is_heard_over_tls(certificate, monkeypatch: pytest.MonkeyPatch):
@@ -378,21 +386,24 @@ def test_certificates_are_checked_by_default(silent: SilentServer):
 
 def test_a_slow_line_lives_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch):
     """The time-out is for a block, not for a body."""
-    monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", 1.0)
-    size = 12_000_000
+    monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", 2.0)
+    size = 40_000_000
 
     class Slow(SocketServer):
         def _converse(self, wire: socket.socket, number: int) -> None:
+            slow_until = time.monotonic() + 2.5
             left = size
             while left > 0 and (data := wire.recv(65536)):
                 left -= len(data)
-                time.sleep(0.01)
+                # Not to the end, which lies in buffers: the answer is due soon after it has left.
+                if time.monotonic() < slow_until:
+                    time.sleep(0.01)
             wire.sendall(answer(202))
 
     with Slow() as server, Client(account_at(server.port), policy=QUICK) as client:
         began = time.monotonic()
         client.append(X, 0, PieceBody(MemoryReader(bytes(size)), 0, size, lambda count: None))
-        assert time.monotonic() - began > 1.2
+        assert time.monotonic() - began > 2.4
         assert client.traffic.retries == 0
 
 
@@ -406,16 +417,19 @@ def test_a_line_that_stands_still_is_given_up(silent: SilentServer, monkeypatch)
 
 def test_an_answer_after_the_time_out_is_not_taken_for_the_next(serve, monkeypatch):
     monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", 0.2)
-    late = answer(200, body=b"late")
+    is_tried_again = threading.Event()
 
     def answering(got):
-        if got.number == 1:
-            time.sleep(0.4)
-            return late
+        if got.number == 1:  # its connection has its time-out already, the others have time
+            monkeypatch.setattr("adls_magic.core.service.connections.BLOCK_TIMEOUT", PATIENCE)
+            is_tried_again.wait(PATIENCE)
+            return answer(200, body=b"late")
+        is_tried_again.set()
         return answer(200, body=b"fresh")
 
     server = serve(answering)
     with Client(account_at(server.port), policy=QUICK) as client:
         assert client.read(X) == b"fresh"
-        time.sleep(0.4)
+        wait_until(lambda: not server._threads[0].is_alive())
         assert client.read(X) == b"fresh"
+        assert client.traffic.retries == 1
