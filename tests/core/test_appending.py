@@ -9,7 +9,6 @@ import io
 import itertools
 import os
 import re
-import signal
 import sys
 import threading
 import time
@@ -18,7 +17,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from patience import wait_until
+from patience import AT_ONCE, LONG, wait_until
+from stops import ctrl_c_once
 
 from adls_magic.core import errors
 from adls_magic.core.account import Account
@@ -188,14 +188,18 @@ def test_options_that_make_no_sense(given, lake, target):
 # ------------------------------------------------------------------ leases and other people
 
 
-def test_it_waits_for_its_turn(lake, client, target):
+def has_waited(between: Between) -> bool:
+    """True when a lease was asked for a second time, so the first time in vain."""
+    return between.count("POST") > 1
+
+
+def test_it_waits_for_its_turn(lake, client, target, between):
     put(client, target, b"old")
     client.acquire_lease(target, OTHER, seconds=60)
     assert check_target(lake.account, target, UploadOptions(if_exists="append")) is None
-    done = threading.Event()
 
     def other() -> None:
-        done.wait(0.3)
+        wait_until(lambda: has_waited(between))
         with Client(lake.account) as theirs:
             wait(theirs, target, 3, b"-theirs", lease_id=OTHER)
             theirs.flush(target, 10, lease_id=OTHER)
@@ -203,7 +207,7 @@ def test_it_waits_for_its_turn(lake, client, target):
 
     thread = threading.Thread(target=other)
     thread.start()
-    result = append(lake.account, target, b"-ours")
+    result = append(account_at(between.port), target, b"-ours")
     thread.join()
     assert client.read(target) == b"old-theirs-ours" and result.appended_at == 10
 
@@ -285,12 +289,17 @@ def test_a_file_that_is_replaced_meanwhile(lake, client, target):
     assert client.read(target) == b"theirs"
 
 
-def test_a_file_that_is_removed_while_it_is_waited_for(lake, client, target):
+def test_a_file_that_is_removed_while_it_is_waited_for(client, target, between):
     put(client, target, b"old")
     client.acquire_lease(target, OTHER, seconds=60)
-    thread = threading.Timer(0.2, lambda: client.delete(target, lease_id=OTHER))
+
+    def remove() -> None:
+        wait_until(lambda: has_waited(between))
+        client.delete(target, lease_id=OTHER)
+
+    thread = threading.Thread(target=remove)
     thread.start()
-    append(lake.account, target, b"new")
+    append(account_at(between.port), target, b"new")
     thread.join()
     assert client.read(target) == b"new"
 
@@ -319,20 +328,20 @@ def test_a_producer_that_fails(lake, client, target, names_in):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals to oneself")
 @pytest.mark.parametrize("what", ["waiting", "sending"])
-def test_stop(what: str, lake, client, target):
+def test_stop(what: str, client, target, between):
     put(client, target, b"old")
     if what == "waiting":
         client.acquire_lease(target, OTHER, seconds=60)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        with appender(lake.account, target, patience=60.0) as writer:
-            timer.start()
+
+    def is_at_it() -> bool:
+        return has_waited(between) if what == "waiting" else between.count("action=append") > 3
+
+    with ctrl_c_once(is_at_it) as pressed, pytest.raises(KeyboardInterrupt):
+        with appender(account_at(between.port), target, patience=LONG) as writer:
             for _ in range(1_000_000):
                 writer.write(bytes(CHUNK))
                 time.sleep(0.001)
-    timer.join()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - pressed[0] < AT_ONCE
     assert client.read(target) == b"old"
     if what == "sending":
         assert is_free(client, target)
@@ -350,28 +359,21 @@ def test_a_stop_while_the_service_answers(step, is_there, client, target, betwee
     """What it had done by then is undone: no file that was not there, no lease."""
     if is_there:
         put(client, target, b"old")
-    reached = threading.Event()
+    held: list[str] = []
+    answered = threading.Event()
 
     def fault(got: Forwarded) -> Fault | None:
         action = got.header("x-ms-lease-action") or ""
         fits = re.search(STEPS[step], f"{got.method} {got.target} {action}")
         # The first look is that of the opening, before there is anything to undo.
-        if not fits or (step == "look" and between.count("POST") == 0) or reached.is_set():
+        if not fits or (step == "look" and between.count("POST") == 0) or held:
             return None
-        reached.set()
-        return Fault(delay=20)
-
-    def stop() -> None:
-        if reached.wait(10):
-            time.sleep(0.1)
-            os.kill(os.getpid(), signal.SIGINT)
+        held.append(got.target)
+        return Fault(then=answered.set, delay=LONG)
 
     between.faults = fault
-    thread = threading.Thread(target=stop)
-    thread.start()
-    with pytest.raises(errors.UploadStopped):
+    with ctrl_c_once(answered.is_set), pytest.raises(errors.UploadStopped):
         append(account_at(between.port), target, b"new")
-    thread.join()
     assert names_in() == (["log.txt"] if is_there else [])
     if is_there:
         assert client.read(target) == b"old" and is_free(client, target)

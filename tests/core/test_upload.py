@@ -16,18 +16,21 @@ import sys
 import threading
 import time
 import urllib.parse
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.storage.filedatalake import DataLakeServiceClient
+from patience import AT_ONCE, LONG
+from stops import ctrl_c_once
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service import calls
 from adls_magic.core.service.client import Client
-from adls_magic.core.service.retry import RetryPolicy
 from adls_magic.core.transfer import existing
 from adls_magic.core.transfer.body import PieceBody
 from adls_magic.core.transfer.existing import MARK
@@ -40,7 +43,7 @@ from adls_magic.core.transfer.upload import (
 )
 from adls_magic.lake import LocalLake
 
-from .conftest import KEY, account_at
+from .conftest import KEY, QUICK, account_at
 from .servers import Between, Fault, Forwarded, SilentServer, answer, error
 from .uploads import CHUNK, data_of, put, send
 
@@ -362,13 +365,11 @@ def test_a_line_that_dies_is_given_up_once(between: Between, target, tmp_path, m
         return None
 
     between.faults = fault
-    policy = RetryPolicy(tries=5, first_wait=0.5, patience=1.0)
-    monkeypatch.setattr(calls, "RetryPolicy", lambda: policy)
-    began = time.monotonic()
+    monkeypatch.setattr(calls, "RetryPolicy", lambda: replace(QUICK, tries=5))
     with pytest.raises(errors.ConnectionFailedError, match="the connection broke"):
         send(account_at(between.port), path, target, workers=1)
-    assert time.monotonic() - began < 1.0 + 2.0
-    assert sum("action=append" in seen for seen in broken) > 1
+    assert sum("action=append" in seen for seen in broken) == 5
+    assert len(broken) <= 5 + 2  # what is left is no more than asked for
 
 
 def test_a_target_that_comes_into_being_meanwhile(between: Between, client, target, names_in):
@@ -595,8 +596,6 @@ def test_one_source_of_several_is_missing_and_nothing_is_sent(between, place, tm
 
 
 def test_a_wrong_key_ends_the_command_at_once(lake, place, tmp_path, names_in):
-    from dataclasses import replace
-
     from adls_magic.core.secret import Secret
 
     wrong = replace(lake.account, secret=Secret("A" * 86 + "=="))
@@ -657,6 +656,11 @@ def test_sources_that_are_none(source: Any, between: Between, target):
 # -------------------------------------------------------------------- failures leave nothing behind
 
 
+def tries_of_appends(between: Between) -> list[int]:
+    """Tell how often each append was tried."""
+    return list(Counter(line for line in between.lines if "action=append" in line).values())
+
+
 @pytest.mark.parametrize("size", [CHUNK, 20 * CHUNK])
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("change", ["shrink", "grow", "replace", "vanish"])
@@ -682,10 +686,9 @@ def test_a_source_that_changes(
                     path.write_bytes(data_of(size))
 
     between.faults = fault
-    began = time.monotonic()
     with pytest.raises(errors.SourceError) as caught:
         send(account_at(between.port), path, target, if_exists="overwrite", workers=4)
-    assert time.monotonic() - began < 3
+    assert max(tries_of_appends(between), default=1) == 1
     assert "unchanged" in str(caught.value) and path.name in str(caught.value)
     assert names_in() == (["target.csv"] if existing else [])
     if existing:
@@ -851,10 +854,9 @@ def test_a_service_that_is_busy_for_good(between: Between, client, target, names
     between.faults = lambda got: (
         Fault(instead=error(503, "ServerBusy")) if "append" in got.target else None
     )
-    began = time.monotonic()
     with pytest.raises(errors.ServiceError, match="limits"):
         send(account_at(between.port), data_of(9 * CHUNK), target, if_exists="overwrite")
-    assert time.monotonic() - began < 10 and client.read(target) == b"old"
+    assert max(tries_of_appends(between)) == quick.tries and client.read(target) == b"old"
     assert names_in() == ["target.csv"]
 
 
@@ -941,35 +943,31 @@ def test_two_threads_write_two_files(ends: str, lake, client, place):
 # ------------------------------------------------------------------------------------------- Stop
 
 
-def interrupt_in(seconds: float) -> threading.Timer:
-    """Press Ctrl-C after a while, as a terminal or a kernel does: a signal to this process."""
-    main = threading.main_thread().ident
-    timer = threading.Timer(seconds, lambda: signal.pthread_kill(main, signal.SIGINT))
-    timer.start()
-    return timer
-
-
 POSIX = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends a signal")
 
 
-def stops_soon(call: Callable[[], object], after: float = 0.4) -> errors.UploadStopped:
-    timer = interrupt_in(after)
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt) as caught:
+def stops_soon(call: Callable[[], object], reached: Callable[[], object]) -> errors.UploadStopped:
+    """Press Ctrl-C once what the call is to be stopped in is reached."""
+    with ctrl_c_once(reached) as pressed, pytest.raises(KeyboardInterrupt) as caught:
         call()
-    took = time.monotonic() - began - after
-    timer.join()
+    took = time.monotonic() - pressed[0]
     assert isinstance(caught.value, errors.UploadStopped), repr(caught.value)
-    assert took < 1, f"it took {took:.2f} s to stop"
+    assert took < AT_ONCE, f"it took {took:.2f} s to stop"
     assert not [t for t in threading.enumerate() if t.name.startswith("adls-upload")]
     return caught.value
 
 
-def hold(between: Between, pattern: str) -> None:
-    """Let requests that fit wait until the test ends."""
-    between.faults = lambda got: (
-        Fault(delay=20) if re.search(pattern, f"{got.method} {got.target}") else None
-    )
+def hold(between: Between, pattern: str) -> Callable[[], bool]:
+    """Let requests that fit wait until the test ends; tell when one of them has come."""
+    reached = threading.Event()
+
+    def fault(got: Forwarded) -> Fault | None:
+        if not re.search(pattern, f"{got.method} {got.target}"):
+            return None
+        return Fault(then=reached.set, delay=LONG)
+
+    between.faults = fault
+    return reached.is_set
 
 
 @POSIX
@@ -978,11 +976,12 @@ def hold(between: Between, pattern: str) -> None:
 )
 def test_stop_in_every_phase(phase: str, between: Between, client, target, names_in):
     put(client, target, b"old")
-    hold(between, phase)
+    reached = hold(between, phase)
     stopped = stops_soon(
         lambda: send(
             account_at(between.port), data_of(20 * CHUNK), target, if_exists="overwrite", workers=3
-        )
+        ),
+        reached,
     )
     assert str(stopped).startswith("Stopped") and "\n" not in str(stopped)
     assert client.read(target) in (b"old", data_of(20 * CHUNK))
@@ -990,31 +989,34 @@ def test_stop_in_every_phase(phase: str, between: Between, client, target, names
 
 @POSIX
 def test_stop_while_a_stream_is_sent(between: Between, client, target, names_in):
-    hold(between, "append")
+    reached = hold(between, "append")
 
     def endless() -> Iterator[bytes]:
         while True:
             yield bytes(CHUNK)
 
-    stops_soon(lambda: send(account_at(between.port), endless(), target))
+    stops_soon(lambda: send(account_at(between.port), endless(), target), reached)
     assert client.find(target) is None
 
 
 @POSIX
 def test_stop_while_a_producer_is_waited_for(lake, client, target, names_in):
+    is_asked = threading.Event()
+
     def slow() -> Iterator[bytes]:
         yield bytes(5 * CHUNK)
-        time.sleep(20)
+        is_asked.set()
+        time.sleep(LONG)
 
-    stops_soon(lambda: send(lake.account, slow(), target))
+    stops_soon(lambda: send(lake.account, slow(), target), is_asked.is_set)
     assert names_in() == []
 
 
 @POSIX
 def test_stop_while_several_are_looked_up(between: Between, place, tmp_path):
-    hold(between, "resource=filesystem|HEAD")
-    jobs = jobs_of(place, tmp_path, 3)
-    stops_soon(lambda: upload_all(account_at(between.port), jobs, UploadOptions(), progress=False))
+    reached = hold(between, "resource=filesystem|HEAD")
+    jobs, account = jobs_of(place, tmp_path, 3), account_at(between.port)
+    stops_soon(lambda: upload_all(account, jobs, UploadOptions(), progress=False), reached)
 
 
 @POSIX
@@ -1023,20 +1025,27 @@ def test_stop_while_nobody_reads(target, tmp_path):
     with path.open("wb") as file:
         file.truncate(200_000_000)
     with SilentServer() as server:
-        stops_soon(lambda: send(account_at(server.port), path, target, chunk_size=None))
+        stops_soon(
+            lambda: send(account_at(server.port), path, target, chunk_size=None),
+            lambda: server.connections,
+        )
 
 
 @POSIX
 def test_stop_while_waiting_to_try_again(between: Between, target):
-    between.faults = lambda got: Fault(instead=answer(503, {"Retry-After": "30"}))
-    stops_soon(lambda: send(account_at(between.port), data_of(9 * CHUNK), target))
+    between.faults = lambda got: Fault(instead=answer(503, {"Retry-After": "60"}))
+
+    def is_waiting() -> bool:
+        return bool(between.seen) and not time.sleep(0.1)  # for the answer to arrive
+
+    stops_soon(lambda: send(account_at(between.port), data_of(9 * CHUNK), target), is_waiting)
 
 
 @POSIX
 def test_after_a_stop_the_same_call_succeeds(between: Between, client, target, tmp_path, names_in):
     path = as_path(data_of(30 * CHUNK), tmp_path)
-    hold(between, "append&position=15000")
-    stops_soon(lambda: send(account_at(between.port), path, target, workers=2))
+    reached = hold(between, "append&position=15000")
+    stops_soon(lambda: send(account_at(between.port), path, target, workers=2), reached)
     between.faults = lambda got: None
     send(account_at(between.port), path, target, workers=2)
     assert client.read(target) == path.read_bytes() and names_in() == ["target.csv"]
@@ -1048,12 +1057,12 @@ def test_stop_keeps_what_an_earlier_run_has_staged(
 ):
     """A second stop, in the first moments of the rerun, must keep the first one's bytes."""
     path = as_path(data_of(30 * CHUNK), tmp_path)
-    hold(between, "append&position=20000")
-    stopped = stops_soon(lambda: send(account_at(between.port), path, target, workers=1))
+    reached = hold(between, "append&position=20000")
+    stopped = stops_soon(lambda: send(account_at(between.port), path, target, workers=1), reached)
     assert "staged" in str(stopped) and names_in() != []
     for phase in ("HEAD", "resource=file", "action=flush"):
-        hold(between, phase)
-        stops_soon(lambda: send(account_at(between.port), path, target, workers=1))
+        reached = hold(between, phase)
+        stops_soon(lambda: send(account_at(between.port), path, target, workers=1), reached)
     between.faults = lambda got: None
     result = send(account_at(between.port), path, target, workers=1)
     assert result.resumed_from == 20 * CHUNK
@@ -1063,9 +1072,9 @@ def test_stop_keeps_what_an_earlier_run_has_staged(
 @POSIX
 def test_a_rerun_with_other_metadata_stores_those(between: Between, client, target, tmp_path):
     path = as_path(data_of(30 * CHUNK), tmp_path)
-    hold(between, "append&position=20000")
+    reached = hold(between, "append&position=20000")
     account = account_at(between.port)
-    stops_soon(lambda: send(account, path, target, workers=1, metadata={"run": "1"}))
+    stops_soon(lambda: send(account, path, target, workers=1, metadata={"run": "1"}), reached)
     between.faults = lambda got: None
     send(account, path, target, workers=1, metadata={"run": "2"}, content_type="text/two")
     found = client.properties(target)
