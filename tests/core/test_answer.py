@@ -9,6 +9,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 
 from adls_magic.core.service.answer import read_answer
 
@@ -18,7 +19,7 @@ HEAD = b"HTTP/1.1 %d Fine\r\n%s\r\n"
 def exchanged(data: bytes, cuts: list[int], reader):
     """What `reader` makes of a connection that says `data` in parts, then ends."""
     here, there = socket.socketpair()
-    here.settimeout(5)
+    here.settimeout(PATIENCE)
 
     def say() -> None:
         begun = 0

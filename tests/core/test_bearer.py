@@ -272,7 +272,7 @@ def test_a_token_refused_to_many_threads_is_fetched_again_once():
 
     def use() -> None:
         bearer.apply("GET", "/", {})
-        start.wait(10)
+        start.wait(60)
         bearer.renew(CHALLENGE)
         bearer.apply("GET", "/", {})
 

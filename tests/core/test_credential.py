@@ -169,7 +169,7 @@ def test_signs_for_requests_too():
         url = f"http://127.0.0.1:{server.port}/devstoreaccount1/fs/a%20b%2B%C3%BC?x=1%2B2"
         headers = {"x-ms-version": "2023-11-03"}
         signer = SharedKey("devstoreaccount1", KEY)
-        session.put(url, data=b"abc", headers=headers, auth=signer, timeout=5)
+        session.put(url, data=b"abc", headers=headers, auth=signer, timeout=60)
         assert is_signed(server.received[0], "devstoreaccount1", KEY)
 
 

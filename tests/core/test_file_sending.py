@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from adls_magic.core.errors import SourceError
 from adls_magic.core.service.file_sending import is_available, send_file
@@ -28,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def pair():
     here, there = socket.socketpair()
-    here.settimeout(5)
+    here.settimeout(PATIENCE)
     with here, there:
         yield here, there
 

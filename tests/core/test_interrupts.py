@@ -10,6 +10,8 @@ import traceback
 from pathlib import Path
 
 import pytest
+from patience import LONG
+from stops import ctrl_c_once
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -110,26 +112,29 @@ def test_a_stop_leaves_no_stub(
     step: str, size: int, in_place: bool, between: Between, place, names_in
 ):
     """Also when the service has made the file, and its answer was cut off."""
-    hold(between, step)
-    account, target = account_at(between.port), place.child("x")
-    assert not attempt(account, bytes(size), target, 0.3, in_place=in_place)
+    target = place.child("x")
+    stop_in(between, step, bytes(size), target, in_place=in_place)
     assert names_in() == []
 
 
 @pytest.mark.parametrize(("step", "size"), [("resource=file", 0), ("append", 700)])
 def test_a_stop_in_the_last_request(step: str, size: int, between: Between, client, place):
     """What the service had done by then is whole, or it is removed."""
-    hold(between, step)
     target = place.child("x")
-    assert not attempt(account_at(between.port), bytes(size), target, 0.3)
+    stop_in(between, step, bytes(size), target)
     found = client.find(target)
     assert found is None or client.read(target) == bytes(size)
 
 
-def hold(between: Between, step: str) -> None:
-    """Let the service do what fits, and keep its answers back."""
+def stop_in(between: Between, step: str, source: bytes, target: RemotePath, **given: bool) -> None:
+    """Upload; let the service do what fits, keep its answers back, and press Ctrl-C."""
+    is_done = threading.Event()
 
     def fault(got: Forwarded) -> Fault | None:
-        return Fault(delay=20) if step in got.target else None
+        return Fault(then=is_done.set, delay=LONG) if step in got.target else None
 
     between.faults = fault
+    jobs = [UploadJob(source, target)]
+    options = UploadOptions(chunk_size=CHUNK, if_exists="overwrite", **given)
+    with ctrl_c_once(is_done.is_set), pytest.raises(errors.UploadStopped):
+        upload_all(account_at(between.port), jobs, options, progress=False)

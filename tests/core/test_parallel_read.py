@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from patience import wait_until
+from patience import AT_ONCE, LONG, wait_until
+from stops import ctrl_c_once
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -88,7 +89,7 @@ def test_when_one_piece_fails_the_others_are_ended(failing, file, between):
         if first_byte(got) is None:
             return None
         wait_until(lambda: between.count("GET") == 8)
-        return Fault(swapped=answer(403)) if first_byte(got) == failing else Fault(delay=60)
+        return Fault(swapped=answer(403)) if first_byte(got) == failing else Fault(delay=LONG)
 
     between.faults = faults
     view = bytearray(SIZE)
@@ -96,7 +97,7 @@ def test_when_one_piece_fails_the_others_are_ended(failing, file, between):
         began = time.monotonic()
         with pytest.raises(errors.PermissionDeniedError):
             raw.readinto(view)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < AT_ONCE
         assert not any(thread.name.startswith("adls-read") for thread in threading.enumerate())
         between.faults = lambda got: None
         assert raw.tell() == 0 and raw.readall() == DATA
@@ -117,21 +118,14 @@ def test_a_version_that_goes_away_in_the_middle(file, between, client):
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends a signal")
 @pytest.mark.parametrize("silent", [0, 87_500])
 def test_ctrl_c_ends_it_at_once(silent, file, between):
-    between.faults = lambda got: Fault(delay=60) if first_byte(got) == silent else None
-    main = threading.main_thread().ident
+    between.faults = lambda got: Fault(delay=LONG) if first_byte(got) == silent else None
 
-    def interrupt() -> None:
-        wait_until(lambda: asked_at(between, silent))
-        time.sleep(0.1)
-        signal.pthread_kill(main, signal.SIGINT)
+    def is_asked() -> bool:
+        return asked_at(between, silent) and not time.sleep(0.1)  # for the others to be read
 
     with RemoteFile(account_at(between.port), file) as raw:
-        other = threading.Thread(target=interrupt)
-        began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            other.start()
+        with ctrl_c_once(is_asked) as pressed, pytest.raises(KeyboardInterrupt):
             raw.readall()
-        other.join()
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - pressed[0] < AT_ONCE
         between.faults = lambda got: None
         assert raw.readall() == DATA

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import wait_until
 
 from adls_magic.core import errors
 from adls_magic.core.account.address import RemotePath
@@ -91,12 +91,8 @@ def test_a_stream_that_lasts_gives_a_sign_of_life(between: Between, client: Clie
 
 
 def wait_for(client: Client, place: RemotePath) -> list:
-    for _ in range(1000):
-        found = list(find_partials(client, place)) if client.find(place) else []
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError("nothing was staged")
+    wait_until(lambda: client.find(place) and list(find_partials(client, place)))
+    return list(find_partials(client, place))
 
 
 def test_a_slow_producer_does_too(between: Between, client: Client, place):
