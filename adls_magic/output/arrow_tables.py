@@ -1,4 +1,4 @@
-"""pyarrow tables and readers, whatever else speaks Arrow, and frames that come in pieces.
+"""pyarrow tables and readers, and whatever else speaks Arrow.
 
 Everything here goes batch by batch. pyarrow is loaded only when a value of its own or an option
 of the user asks for it.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import itertools
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -21,14 +19,12 @@ from adls_magic.output.forms import (
     Missing,
     Names,
     Options,
-    Watched,
     Writer,
     needs,
     only,
     parameters,
     without,
 )
-from adls_magic.output.pandas_frames import has_labels
 
 _ROW_GROUP = 1024 * 1024  # rows; what pyarrow takes by itself
 _BATCH = 64 * 1024  # rows turned into Python objects at a time
@@ -38,17 +34,17 @@ def forms(value: Any, pyarrow: Any) -> Forms | None:
     """Return what a pyarrow value can be, None when it is not a table or reader."""
     if isinstance(value, pyarrow.RecordBatchReader):
         sample = value.schema.empty_table
-        return Forms("RecordBatchReader", _writers(value.schema, value), sample=sample)
+        return Forms("RecordBatchReader", writers_of(value.schema, value), sample=sample)
     if isinstance(value, pyarrow.Array | pyarrow.ChunkedArray):
         named = pyarrow.table({"value": value})
         what = f"{type(value).__name__}, {_count(len(value))}"
-        return Forms(what, _writers(named.schema, _batches(named)), sample=_start_of(named))
+        return Forms(what, writers_of(named.schema, _batches(named)), sample=_start_of(named))
     if isinstance(value, pyarrow.Table):
         what = f"Table, {_count(value.num_rows)}"
-        return Forms(what, _writers(value.schema, _batches(value)), sample=_start_of(value))
+        return Forms(what, writers_of(value.schema, _batches(value)), sample=_start_of(value))
     if isinstance(value, pyarrow.RecordBatch):
         what = f"RecordBatch, {_count(value.num_rows)}"
-        return Forms(what, _writers(value.schema, (value,)), sample=_start_of(value))
+        return Forms(what, writers_of(value.schema, (value,)), sample=_start_of(value))
     return None
 
 
@@ -68,46 +64,11 @@ def forms_of_stream(value: Any) -> Forms | None:
     except pyarrow.ArrowInvalid:
         return None  # a stream of something else than rows
     sample = reader.schema.empty_table
-    return Forms(type(value).__name__, _writers(reader.schema, reader), sample=sample)
-
-
-def forms_of_pieces(first: Any, others: Watched) -> Forms | None:
-    """Return what an iterator of frames can be; each piece is written when it comes."""
-    if not (_is_frame(first, "pandas") or _is_frame(first, "polars") or _is_arrow(first)):
-        return None
-    if importlib.util.find_spec("pyarrow") is None:
-        formats = (".csv", ".tsv", ".jsonl", ".json", ".html", ".md", ".parquet", ".feather")
-        return Forms("DataFrames", dict.fromkeys(formats, Missing(("pyarrow",))), source=others)
-    head = _table_of(first)
-    tables = itertools.chain([head], (_table_of(piece, head.schema) for piece in others))
-    batches = (batch for table in tables for batch in table.to_batches())
-    writers = _writers(head.schema, batches)
-    return Forms("DataFrames", writers, source=others, sample=_start_of(head))
+    return Forms(type(value).__name__, writers_of(reader.schema, reader), sample=sample)
 
 
 def _count(number: int) -> str:
     return f"{number:,} row{'' if number == 1 else 's'}"
-
-
-def _is_frame(value: object, package: str) -> bool:
-    module = sys.modules.get(package)
-    return module is not None and isinstance(value, module.DataFrame)
-
-
-def _is_arrow(value: object) -> bool:
-    module = sys.modules.get("pyarrow")
-    return module is not None and isinstance(value, module.Table | module.RecordBatch)
-
-
-def _table_of(piece: Any, schema: Any = None) -> Any:
-    pyarrow = importlib.import_module("pyarrow")
-    if _is_frame(piece, "pandas"):
-        flat = piece.reset_index() if has_labels(piece) else piece
-        return pyarrow.Table.from_pandas(flat, schema=schema, preserve_index=False)
-    if isinstance(piece, pyarrow.RecordBatch):
-        piece = pyarrow.Table.from_batches([piece])
-    table = piece if isinstance(piece, pyarrow.Table) else piece.to_arrow()
-    return table if schema is None else table.cast(schema)
 
 
 def _batches(table: Any) -> Iterable[Any]:
@@ -125,7 +86,9 @@ _FEATHER_OPTIONS = only(
 )
 
 
-def _writers(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]:
+def writers_of(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]:
+    """Return what record batches of this schema can be; they are read once, while written."""
+
     def by(
         write: Callable[[BinaryIO, Any, Iterable[Any], Options], None],
         takes: Names = _NO_OPTIONS,

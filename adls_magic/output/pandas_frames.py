@@ -12,7 +12,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -69,18 +70,6 @@ _OF_LINES = ("orient", "lines", "indent")  # would not be JSON lines any more
 
 
 def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
-    def delimited(separator: str) -> Writer:
-        def write(rows: Any, stream: BinaryIO, options: Options) -> None:
-            chosen = {"index": labelled, "sep": separator, "lineterminator": "\n", **options}
-            with text_over(stream, encoding=encoding_of(options)) as text:
-                rows.to_csv(text, **without(chosen, "encoding"))
-
-        return Writer(
-            partial(write, frame),
-            parameters(frame.to_csv, besides=(*_OF_THE_FILE, "errors")),
-            header=lambda stream, options: write(frame.iloc[:0], stream, options),
-        )
-
     def parquet(stream: BinaryIO, options: Options) -> None:
         frame.to_parquet(stream, **options)
 
@@ -90,23 +79,11 @@ def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
     def excel(stream: BinaryIO, options: Options) -> None:
         frame.to_excel(stream, **{"index": labelled, **options})
 
-    def table(write_table: Callable[[BinaryIO, rows.Columns, rows.Rows], None]) -> Writer:
-        def write(stream: BinaryIO, options: Options) -> None:
-            flat = _flat(frame, labelled, options)
-            write_table(stream, list(flat.columns), flat.itertuples(index=False, name=None))
-
-        return Writer(write, only("index"))
-
     return {
-        ".csv": delimited(","),
-        ".tsv": delimited("\t"),
+        **_row_writers(frame, (frame,), labelled),
         ".json": Writer(
             lambda stream, options: _write_json(stream, frame, labelled, options),
             parameters(frame.to_json, besides=_OF_THE_FILE),
-        ),
-        ".jsonl": Writer(
-            lambda stream, options: _write_json_lines(stream, frame, labelled, options),
-            parameters(frame.to_json, besides=(*_OF_THE_FILE, *_OF_LINES)),
         ),
         ".parquet": needs(
             Writer(parquet, _parquet_options(frame.to_parquet)), "pyarrow", "fastparquet"
@@ -116,9 +93,59 @@ def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
             Writer(excel, parameters(frame.to_excel, besides=_OF_THE_FILE)),
             *("openpyxl", "xlsxwriter"),
         ),
+    }
+
+
+def writers_of_pieces(first: Any, pieces: Iterable[Any]) -> dict[str, Writer]:
+    """Return the forms that DataFrames can be one after the other, whatever their types.
+
+    Args:
+        first: DataFrame, whose index decides whether indexes are written.
+        pieces: all of them, with the same columns; read once, while they are written.
+    """
+    return _row_writers(first, pieces, has_labels(first))
+
+
+def _row_writers(first: Any, frames: Iterable[Any], labelled: bool) -> dict[str, Writer]:
+    def flat(options: Options) -> Iterator[Any]:
+        return (_flat(frame, labelled, options) for frame in frames)
+
+    def table(write_table: Callable[[BinaryIO, rows.Columns, rows.Rows], None]) -> Writer:
+        def write(stream: BinaryIO, options: Options) -> None:
+            columns = list(_flat(first.iloc[:0], labelled, options).columns)
+            cells = (part.itertuples(index=False, name=None) for part in flat(options))
+            write_table(stream, columns, itertools.chain.from_iterable(cells))
+
+        return Writer(write, only("index"))
+
+    on_a_line = parameters(first.to_json, besides=(*_OF_THE_FILE, *_OF_LINES))
+    return {
+        ".csv": _delimited(first, frames, labelled, ","),
+        ".tsv": _delimited(first, frames, labelled, "\t"),
+        ".json": Writer(
+            lambda stream, options: _write_json_array(stream, flat(options), options), on_a_line
+        ),
+        ".jsonl": Writer(
+            lambda stream, options: _write_json_lines(stream, flat(options), options), on_a_line
+        ),
         ".html": table(rows.write_html),
         ".md": table(rows.write_markdown),
     }
+
+
+def _delimited(first: Any, frames: Iterable[Any], labelled: bool, separator: str) -> Writer:
+    def write(parts: Iterable[Any], stream: BinaryIO, options: Options) -> None:
+        chosen = {"index": labelled, "sep": separator, "lineterminator": "\n", **options}
+        with text_over(stream, encoding=encoding_of(options)) as text:
+            for part in parts:
+                part.to_csv(text, **without(chosen, "encoding"))
+                chosen["header"] = False
+
+    return Writer(
+        partial(write, frames),
+        parameters(first.to_csv, besides=(*_OF_THE_FILE, "errors")),
+        header=lambda stream, options: write([first.iloc[:0]], stream, options),
+    )
 
 
 def _parquet_options(to_parquet: Callable[..., object]) -> Names:
@@ -164,14 +191,20 @@ def _write_json(stream: BinaryIO, frame: Any, labelled: bool, options: Options) 
         with text_over(stream) as text:
             frame.to_json(text, **_json_options(options))
         return
-    flat = _flat(frame, labelled, options)
-    rows.join_arrays(stream, _records(flat, _record_options(options)))
+    _write_json_array(stream, [_flat(frame, labelled, options)], options)
 
 
-def _write_json_lines(stream: BinaryIO, frame: Any, labelled: bool, options: Options) -> None:
-    flat = _flat(frame, labelled, options)
-    for part in _records(flat, {**_record_options(options), "lines": True}):
-        stream.write(part if part.endswith(b"\n") else part + b"\n")
+def _write_json_array(stream: BinaryIO, flats: Iterable[Any], options: Options) -> None:
+    chosen = _record_options(options)
+    parts = (part for flat in flats for part in _records(flat, chosen))
+    rows.join_arrays(stream, parts)
+
+
+def _write_json_lines(stream: BinaryIO, flats: Iterable[Any], options: Options) -> None:
+    chosen = {**_record_options(options), "lines": True}
+    for flat in flats:
+        for part in _records(flat, chosen):
+            stream.write(part if part.endswith(b"\n") else part + b"\n")
 
 
 def _records(flat: Any, options: dict[str, Any]) -> Iterator[bytes]:

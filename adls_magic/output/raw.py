@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from adls_magic.output import arrow_tables, compress, plain_data
+from adls_magic.output import compress, pieces, plain_data
 from adls_magic.output.forms import Forms, Options, Watched, Writer
 
 _CHUNK = 1024 * 1024  # bytes or characters read or encoded at a time
@@ -50,7 +50,7 @@ def _forms_of_iterator(name: str, items: Watched) -> Forms:
         text = isinstance(first, str)
         writer = _writer(_encoded(parts) if text else _checked(parts))
         return Forms(name, anything=writer, text_only=text, source=items)
-    return arrow_tables.forms_of_pieces(first, items) or plain_data.forms_of_items(first, items)
+    return pieces.forms(first, items) or plain_data.forms_of_items(first, items)
 
 
 def _forms_of_nothing(name: str, items: Watched) -> Forms:

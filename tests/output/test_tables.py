@@ -286,7 +286,8 @@ def test_a_frame_is_no_picture() -> None:
         (lambda: pa.table({"n": [b"x"]}), "json", "parquet csv"),
         (lambda: pa.table({"n": [[1]]}).to_reader(), "csv", "parquet"),
         (lambda: pa.Table.from_arrays([pa.array([1])] * 2, ["n", "n"]), "json jsonl", "csv"),
-        (lambda: iter([pd.DataFrame({"n": [[1]]})]), "csv", "parquet"),
+        (lambda: iter([pl.DataFrame({"n": [[1]]})]), "csv", "parquet"),
+        (lambda: iter([pd.DataFrame({"n": ["a", 1]})]), "parquet feather", "csv jsonl"),
     ],
 )
 def test_offered_is_what_this_very_frame_can_be(make: Any, wrong: str, right: str) -> None:

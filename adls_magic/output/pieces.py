@@ -1,0 +1,155 @@
+"""Frames that come in pieces, from an iterator: one table, each piece written when it comes.
+
+The first piece says which columns there are. The forms that are text take each piece as its own
+library writes it, so a column of whole numbers may go on as one of fractions; parquet and feather
+also take the types of the first piece.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from adls_magic.core.errors import OutputError
+from adls_magic.output import arrow_tables, pandas_frames
+from adls_magic.output.forms import SAMPLE, Forms, Missing, Watched, Writer
+
+
+def forms(first: Any, others: Watched) -> Forms | None:
+    """Return what an iterator of frames can be whose first piece has been taken."""
+    if not (_is_frame(first, "pandas") or _is_frame(first, "polars") or _is_arrow(first)):
+        return None
+    pieces = itertools.chain([first], others)
+    writers: dict[str, Writer | Missing]
+    if importlib.util.find_spec("pyarrow") is None:
+        formats = (".csv", ".tsv", ".jsonl", ".json", ".html", ".md", ".parquet", ".feather")
+        writers = dict.fromkeys(formats, Missing(("pyarrow",)))
+    else:
+        writers = _arrow_writers(first, pieces)
+    if _is_frame(first, "pandas"):
+        writers |= pandas_frames.writers_of_pieces(first, _alike(first, pieces))
+    return Forms("DataFrames", writers, source=others, sample=lambda: _sample(first))
+
+
+def _arrow_writers(first: Any, pieces: Iterable[Any]) -> dict[str, Writer | Missing]:
+    pyarrow = importlib.import_module("pyarrow")
+    try:
+        schema = _table_of(first).schema
+    except (pyarrow.ArrowException, TypeError, ValueError):
+        return {}  # a column has values of several types, or two have one name
+    return arrow_tables.writers_of(schema, _batches(schema, pieces))
+
+
+def _sample(head: Any) -> Any:
+    """Return the start of a piece, as what is written like it."""
+    if _is_frame(head, "pandas"):
+        return head.head(SAMPLE)
+    return _table_of(head).slice(0, SAMPLE)
+
+
+def _is_frame(value: object, package: str) -> bool:
+    module = sys.modules.get(package)
+    return module is not None and isinstance(value, module.DataFrame)
+
+
+def _is_arrow(value: object) -> bool:
+    module = sys.modules.get("pyarrow")
+    return module is not None and isinstance(value, module.Table | module.RecordBatch)
+
+
+def _alike(first: Any, pieces: Iterable[Any]) -> Iterator[Any]:
+    """Give pandas pieces with the columns of the first one, in its order."""
+    columns = list(first.columns)
+    for number, piece in enumerate(pieces, 1):
+        if not _is_frame(piece, "pandas"):
+            raise OutputError(f"piece {number} is a {type(piece).__name__}, the first a DataFrame")
+        _compare(number, _names(first), _names(piece))
+        yield piece if list(piece.columns) == columns else piece[columns]
+
+
+def _names(frame: Any) -> list[object]:
+    """Names of what a pandas DataFrame becomes, those of its index among them."""
+    index = frame.index.names if pandas_frames.has_labels(frame) else ()
+    return [*("index" if name is None else name for name in index), *frame.columns]
+
+
+def _compare(number: int, wanted: Sequence[object], found: Sequence[object]) -> None:
+    """Raise OutputError when a piece has other columns than the first; their order is free."""
+    more = [name for name in found if name not in wanted]
+    lacking = [name for name in wanted if name not in found]
+    if more:
+        problem = f"has the column {more[0]!r}, which the first one lacks"
+    elif lacking:
+        problem = f"lacks the column {lacking[0]!r} of the first one"
+    elif len(found) != len(wanted) or (found != wanted and len({*wanted}) < len(wanted)):
+        problem = "has columns of the same name in another order or number than the first one"
+    else:
+        return
+    raise OutputError(
+        f"piece {number} {problem}; give every piece the same columns, as "
+        ".reindex(columns=[...]) of pandas does"
+    )
+
+
+def _batches(schema: Any, pieces: Iterable[Any]) -> Iterator[Any]:
+    for number, piece in enumerate(pieces, 1):
+        yield from _cast(number, piece, schema).to_batches()
+
+
+def _table_of(piece: Any) -> Any:
+    pyarrow = importlib.import_module("pyarrow")
+    if _is_frame(piece, "pandas"):
+        return pyarrow.Table.from_pandas(_flat(piece), preserve_index=False)
+    if isinstance(piece, pyarrow.RecordBatch):
+        return pyarrow.Table.from_batches([piece])
+    return piece if isinstance(piece, pyarrow.Table) else piece.to_arrow()
+
+
+def _flat(frame: Any) -> Any:
+    return frame.reset_index() if pandas_frames.has_labels(frame) else frame
+
+
+def _cast(number: int, piece: Any, schema: Any) -> Any:
+    """Return the piece as a table of the first one's columns and types.
+
+    Raises:
+        OutputError: names the column in which it differs.
+    """
+    pyarrow = importlib.import_module("pyarrow")
+    if _is_frame(piece, "pandas"):
+        flat = _flat(piece)
+        _compare(number, schema.names, [str(name) for name in flat.columns])
+        cure = "give it one type in every piece (astype), or write csv or jsonl"
+
+        def cast(part: Any) -> Any:
+            return pyarrow.Table.from_pandas(flat, schema=part, preserve_index=False)
+    else:
+        table = _table_of(piece)
+        _compare(number, schema.names, table.schema.names)
+        if table.schema.names != schema.names:
+            table = table.select(schema.names)
+        cure = "give it one type in every piece (cast)"
+
+        def cast(part: Any) -> Any:
+            return table.select(part.names).cast(part) if part is not schema else table.cast(part)
+
+    try:
+        return cast(schema)
+    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
+        for field in schema:
+            try:
+                cast(pyarrow.schema([field]))
+            except Exception as reason:  # noqa: BLE001 - this is the column at fault
+                raise OutputError(
+                    f"column {field.name!r} of piece {number} cannot be {field.type}, which it is "
+                    f"in the first one ({_line(reason)}); {cure}"
+                ) from None
+        raise OutputError(f"piece {number} does not fit the first: {_line(error)}") from None
+
+
+def _line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
