@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, TextIO, cast
 
+from adls_magic.core.ends import continued
 from adls_magic.core.errors import OptionError
 
 Options = Mapping[str, object]
@@ -193,11 +194,22 @@ def text_over(
 ) -> Iterator[TextIO]:
     """Give a text file over a binary stream; line ends stay as they are written.
 
-    The stream stays open. After an exception what is still buffered is dropped.
+    It begins with the mark by which UTF-16 and UTF-32 tell the order of their bytes. The stream
+    stays open. After an exception what is still buffered is dropped.
     """
+    # Named with its order, since Python writes a mark of its own only to a stream that can seek.
+    ordered = continued(encoding, b"")
+    marked = ordered != encoding and ordered != "utf-8"
     buffered = _Buffered(stream)
-    text = io.TextIOWrapper(cast(BinaryIO, buffered), encoding=encoding, errors=errors, newline="")
+    text = io.TextIOWrapper(
+        cast(BinaryIO, buffered),
+        encoding=ordered if marked else encoding,
+        errors=errors,
+        newline="",
+    )
     try:
+        if marked:
+            text.write(codecs.BOM_UTF8.decode())
         yield text
         text.flush()
     finally:

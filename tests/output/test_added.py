@@ -229,3 +229,10 @@ def test_what_was_begun_with_turned_bytes_goes_on_so(name: str, order: str) -> N
     assert continued(name, head) == f"{name}-{order}"
     there = "\ufeffa\n1\n".encode(f"{name}-{order}")
     assert added(there, [{"a": 2}], encoding=name).decode(name) == "a\n1\n2\n"
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-32", "UTF_16"])
+@pytest.mark.parametrize("family", ["pandas", "dicts", "numpy", "pieces"])
+def test_a_file_begins_with_the_mark_of_its_encoding(family: str, name: str) -> None:
+    data = written(FAMILIES[family](["ä", "b"]), ".csv", encoding=name)
+    assert data == "ä,b\n1,1\n".encode(name)
