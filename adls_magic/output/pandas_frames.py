@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO
 
-from adls_magic.output import rows
+from adls_magic.output import pandas_json, rows
 from adls_magic.output.forms import (
     SAMPLE,
     Forms,
@@ -33,8 +32,6 @@ from adls_magic.output.forms import (
     text_over,
     without,
 )
-
-_SLICE = 50_000  # rows turned into JSON at a time
 
 
 def forms(value: Any, pandas: Any) -> Forms | None:
@@ -79,10 +76,18 @@ def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
     def excel(stream: BinaryIO, options: Options) -> None:
         frame.to_excel(stream, **{"index": labelled, **options})
 
+    on_lines = _row_writers(frame, (frame,), labelled)
+
+    def write_json(stream: BinaryIO, options: Options) -> None:
+        if "orient" in options or options.get("lines"):
+            pandas_json.write_whole(stream, frame, options)
+        else:
+            on_lines[".json"].write(stream, options)
+
     return {
-        **_row_writers(frame, (frame,), labelled),
+        **on_lines,
         ".json": Writer(
-            lambda stream, options: _write_json(stream, frame, labelled, options),
+            write_json,
             parameters(frame.to_json, besides=_OF_THE_FILE),
         ),
         ".parquet": needs(
@@ -123,10 +128,12 @@ def _row_writers(first: Any, frames: Iterable[Any], labelled: bool) -> dict[str,
         ".csv": _delimited(first, frames, labelled, ","),
         ".tsv": _delimited(first, frames, labelled, "\t"),
         ".json": Writer(
-            lambda stream, options: _write_json_array(stream, flat(options), options), on_a_line
+            lambda stream, options: pandas_json.write_array(stream, flat(options), options),
+            on_a_line,
         ),
         ".jsonl": Writer(
-            lambda stream, options: _write_json_lines(stream, flat(options), options), on_a_line
+            lambda stream, options: pandas_json.write_lines(stream, flat(options), options),
+            on_a_line,
         ),
         ".html": table(rows.write_html),
         ".md": table(rows.write_markdown),
@@ -174,41 +181,3 @@ def _flat(frame: Any, labelled: bool, options: Options) -> Any:
     """Turn the index into columns, or leave it out."""
     keep = bool(options.get("index", labelled))
     return frame.reset_index(drop=not keep)
-
-
-def _json_options(options: Options) -> dict[str, Any]:
-    # ISO dates and all 15 digits: pandas' defaults are milliseconds and 10 digits.
-    defaults = {"date_format": "iso", "double_precision": 15, "force_ascii": False}
-    return {**defaults, **options}
-
-
-def _record_options(options: Options) -> dict[str, Any]:
-    return {"orient": "records", **_json_options(without(options, "index"))}
-
-
-def _write_json(stream: BinaryIO, frame: Any, labelled: bool, options: Options) -> None:
-    if "orient" in options or options.get("lines"):
-        with text_over(stream) as text:
-            frame.to_json(text, **_json_options(options))
-        return
-    _write_json_array(stream, [_flat(frame, labelled, options)], options)
-
-
-def _write_json_array(stream: BinaryIO, flats: Iterable[Any], options: Options) -> None:
-    chosen = _record_options(options)
-    parts = (part for flat in flats for part in _records(flat, chosen))
-    rows.join_arrays(stream, parts)
-
-
-def _write_json_lines(stream: BinaryIO, flats: Iterable[Any], options: Options) -> None:
-    chosen = {**_record_options(options), "lines": True}
-    for flat in flats:
-        for part in _records(flat, chosen):
-            stream.write(part if part.endswith(b"\n") else part + b"\n")
-
-
-def _records(flat: Any, options: dict[str, Any]) -> Iterator[bytes]:
-    for start in range(0, len(flat), _SLICE):
-        part = io.StringIO()
-        flat.iloc[start : start + _SLICE].to_json(part, **options)
-        yield part.getvalue().encode()

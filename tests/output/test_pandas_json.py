@@ -1,0 +1,84 @@
+"""JSON of pandas' frames: pandas' own shape, but nothing is rounded."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from .streams import written
+
+NUMBERS = [1.23456789012345e-12, 2 / 3 * 1e-5, 0.1 + 0.2, 5e-324, -1.7976931348623157e308, 2.0]
+ORIENTS = ["records", "split", "index", "columns", "values", "table"]
+
+
+@pytest.mark.parametrize("extension", [".json", ".jsonl"])
+@pytest.mark.parametrize("dtype", ["float64", "Float64", "object", "category", "double[pyarrow]"])
+def test_numbers_come_back_exactly(extension: str, dtype: str) -> None:
+    frame = pd.DataFrame({"x": pd.Series([*NUMBERS, None], dtype=dtype)})
+    text = written(frame, extension).decode()
+    rows = json.loads(text) if extension == ".json" else [*map(json.loads, text.splitlines())]
+    assert [row["x"] for row in rows] == [*NUMBERS, None]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+def test_times_keep_the_unit_of_their_column(unit: str, zone: str | None) -> None:
+    moment = np.datetime64("2020-01-01T00:00:00.123456789", unit)
+    frame = pd.DataFrame({"t": pd.Series([moment, None], dtype=f"M8[{unit}]").dt.tz_localize(zone)})
+    there = moment - np.timedelta64(9, "h") if zone else moment
+    assert json.loads(written(frame, ".json")) == [
+        {"t": str(there) + ("Z" if zone else "")},
+        {"t": None},
+    ]
+
+
+def test_what_is_in_lists_and_dicts_is_exact_too() -> None:
+    moment = datetime.datetime(2020, 1, 1, 0, 0, 0, 1)
+    cells = [{"a": [0.1 + 0.2, None]}, [moment, pd.NaT], np.array([1 / 3]), "x", 7, True, np.nan]
+    rows = json.loads(written(pd.DataFrame({"o": pd.Series(cells, dtype=object)}), ".json"))
+    assert [row["o"] for row in rows] == [
+        {"a": [0.1 + 0.2, None]},
+        ["2020-01-01T00:00:00.000001", None],
+        [1 / 3],
+        *("x", 7, True, None),
+    ]
+
+
+@pytest.mark.parametrize("orient", ORIENTS)
+def test_every_shape_is_pandas_own(orient: str) -> None:
+    # Values that pandas itself writes exactly, so that its own text can be compared.
+    frame = pd.DataFrame(
+        {
+            "x": [0.5, None],
+            "t": np.array(["2020-01-01T00:00:00.125", "NaT"], "M8[ms]"),
+            "s": ['say "="', None],
+            "c": pd.Categorical(["u", "v"]),
+        },
+        index=pd.Index(["k", "l"], name="key"),
+    )
+    ours = json.loads(written(frame, ".json", orient=orient))
+    assert ours == json.loads(frame.to_json(orient=orient, date_format="iso"))
+    exact = pd.DataFrame({"x": NUMBERS})
+    assert repr(NUMBERS[0]) in written(exact, ".json", orient=orient).decode()
+
+
+def test_labels_are_exact_too() -> None:
+    times = pd.DatetimeIndex(np.array(["2020-01-01T00:00:00.000001"], "M8[us]"))
+    frame = pd.DataFrame({"x": [1]}, index=times)
+    label = "2020-01-01T00:00:00.000001"
+    assert json.loads(written(frame, ".json", orient="index")) == {label: {"x": 1}}
+    assert json.loads(written(frame.T, ".jsonl")) == {"index": "x", label: 1}
+    split = written(frame.set_axis([0.1 + 0.2]), ".json", orient="split")
+    assert json.loads(split)["index"] == [0.1 + 0.2]
+
+
+def test_the_users_options_decide_how_values_look() -> None:
+    frame = pd.DataFrame({"x": [1 / 3], "t": np.array(["2020-01-01T00:00:00.5"], "M8[us]")})
+    options = {"double_precision": 2, "date_unit": "s"}
+    assert written(frame, ".jsonl", **options) == b'{"x":0.33,"t":"2020-01-01T00:00:00"}\n'
+    assert written(frame[["x"]], ".json", indent=1).count(b"\n") == 5
+    assert written(frame[["x"]], ".json", orient="records", lines=True).count(b"\n") == 1
