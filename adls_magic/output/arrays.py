@@ -6,10 +6,12 @@ writes them, which is the shortest text that reads back as the same number.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from adls_magic.output import plain_data, rows
+from adls_magic.core.errors import OutputError
+from adls_magic.output import plain_data, rows, times
 from adls_magic.output.forms import Forms, Missing, Options, Writer, only
 
 _CORNER = 3  # items of a sample in each direction
@@ -19,7 +21,9 @@ _SLICE = 10_000  # rows turned into Python objects at a time
 def forms(value: Any, numpy: Any) -> Forms | None:
     """Return what an array or a dict of arrays can be, None when the value is neither."""
     if _is_dict_of_arrays(value, numpy):
-        writers = {".npz": _npz(numpy, value), **_json(value)}
+        writers = _json(value)
+        if not any(array.dtype.hasobject for array in value.values()):
+            writers[".npz"] = _npz(numpy, value)
         what = f"dict of {len(value)} arrays"
         return Forms(
             what, writers, sample=lambda: {name: _corner(each) for name, each in value.items()}
@@ -27,7 +31,7 @@ def forms(value: Any, numpy: Any) -> Forms | None:
     if not isinstance(value, numpy.ndarray):
         if not (hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "ndim")):
             return None
-        if value.ndim == 0:
+        if value.ndim == 0 and getattr(value.dtype, "kind", "") not in ("m", "M"):
             return plain_data.forms(value.item()) if hasattr(value, "item") else None
     try:
         array = numpy.asanyarray(value)
@@ -57,7 +61,7 @@ def _writers(array: Any, numpy: Any) -> dict[str, Writer | Missing]:
         # An array of objects could only be pickled, and a .npy with a pickle inside is refused
         # by everybody who loads it.
         writers[".npy"] = Writer(
-            lambda stream, options: numpy.save(stream, array, allow_pickle=False)
+            lambda stream, options: numpy.save(stream, _unmasked(array, numpy), allow_pickle=False)
         )
         writers[".npz"] = _npz(numpy, {"arr_0": array})
     if array.ndim in (1, 2):
@@ -68,11 +72,26 @@ def _writers(array: Any, numpy: Any) -> dict[str, Writer | Missing]:
 
 
 def _npz(numpy: Any, arrays: dict[str, Any]) -> Writer:
+    # numpy.savez takes the names as arguments beside its own, such as `file`.
     def write(stream: BinaryIO, options: Options) -> None:
-        save = numpy.savez if options.get("compress") is False else numpy.savez_compressed
-        save(stream, **arrays)
+        plain = {name: _unmasked(array, numpy) for name, array in arrays.items()}
+        method = zipfile.ZIP_STORED if options.get("compress") is False else zipfile.ZIP_DEFLATED
+        with zipfile.ZipFile(stream, "w", method) as packed:
+            for name, array in plain.items():
+                with packed.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    numpy.lib.format.write_array(member, array, allow_pickle=False)
 
     return Writer(write, only("compress"))
+
+
+def _unmasked(array: Any, numpy: Any) -> Any:
+    """Return the array; refuse one with masked items, of which these formats know nothing."""
+    if numpy.ma.is_masked(array):
+        raise OutputError(
+            "a masked array would lose its mask; write array.filled(...) instead, or as npz "
+            '{"data": array.data, "mask": array.mask}'
+        )
+    return numpy.asanyarray(array)
 
 
 def _json(value: Any) -> dict[str, Writer | Missing]:
@@ -108,5 +127,5 @@ def _delimited(array: Any, separator: str) -> Writer:
 
 def _cells(array: Any) -> Iterator[tuple[object, ...] | list[object]]:
     for start in range(0, len(array), _SLICE):
-        for row in array[start : start + _SLICE].tolist():
+        for row in times.listed(array[start : start + _SLICE]):
             yield row if isinstance(row, list | tuple) else (row,)

@@ -1,7 +1,8 @@
 """Python's own data as JSON, JSON lines and csv: dicts, lists, dataclasses, numbers, iterators.
 
-JSON is strict: NaN and infinities, which JSON does not have, are refused unless the option
-`allow_nan=True` is given. Dates become ISO 8601, paths and decimals text, sets and arrays lists.
+JSON is strict: NaN and infinities, which JSON does not have, become null, as pandas and polars
+do it; the option `allow_nan=True` writes them as Python does, `allow_nan=False` refuses them.
+Dates become ISO 8601, missing ones null, paths and decimals text, sets and arrays lists.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import decimal
 import enum
 import itertools
 import json
+import math
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from adls_magic.output import rows
+from adls_magic.output import rows, times
 from adls_magic.output.forms import (
     SAMPLE,
     Forms,
@@ -131,7 +134,7 @@ def _json_parts(value: object, options: Options) -> Iterator[str]:
     """
     encoder = _encoder(options)
     if not value or options.keys() - {"allow_nan", "ensure_ascii", "separators"}:
-        yield from encoder.iterencode(value)
+        yield from encoder.iterencode(value if "allow_nan" in options else _finite(value))
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value):
             yield (encoder.item_separator if number else "[") + encoder.encode(item)
@@ -147,13 +150,59 @@ def _json_parts(value: object, options: Options) -> Iterator[str]:
 
 def _encoder(options: Options) -> json.JSONEncoder:
     chosen: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, **options}
-    return json.JSONEncoder(default=_simpler, **chosen)
+    make = json.JSONEncoder if chosen["allow_nan"] else _Strict
+    if make is _Strict and "allow_nan" not in options:
+        make = _Nulls
+    return make(default=_simpler, **chosen)
+
+
+class _Strict(json.JSONEncoder):
+    """Refuses what JSON has no number for."""
+
+    def encode(self, o: object) -> str:
+        try:
+            return super().encode(o)
+        except ValueError as error:
+            if not str(error).startswith(_NO_NUMBER):
+                raise
+            return self.encode_unusual(o)
+
+    def encode_unusual(self, value: object) -> str:
+        raise ValueError(
+            "NaN and infinities are no numbers of JSON; without --opt allow_nan=False they are "
+            "written as null"
+        )
+
+
+class _Nulls(_Strict):
+    """Writes null for what JSON has no number for."""
+
+    def encode_unusual(self, value: object) -> str:
+        return json.JSONEncoder.encode(self, _finite(value))
+
+
+_NO_NUMBER = "Out of range float values"  # how the json module's refusal begins
+
+
+def _finite(value: Any) -> object:
+    """Return a copy with None for NaN and infinities."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return _finite(_simpler(value))
 
 
 def _simpler(value: Any) -> object:
     """Turn what JSON does not know into what it knows, without losing anything."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None  # of pandas; NaT counts as a datetime
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, enum.Enum):
@@ -164,6 +213,9 @@ def _simpler(value: Any) -> object:
         return dict(value)
     if isinstance(value, (Set, range, collections.deque, *_VIEWS)):
         return list(cast(Iterable[object], value))
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+        return times.listed(value)
     if callable(method := getattr(value, "tolist", None)):
         return method()
     raise TypeError(f"{type(value).__name__} has no form in JSON")

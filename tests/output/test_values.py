@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import matplotlib.figure
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,13 +88,75 @@ def test_json_of_what_python_has_and_json_has_not() -> None:
     assert json.loads(written(Point(1, 2), ".json")) == {"x": 1, "y": 2}
 
 
-def test_nan_is_refused_unless_it_is_wanted() -> None:
-    stream = Written()
-    with pytest.raises(OutputError, match="float values are not JSON compliant"):
-        output.plan({"x": math.nan}, ".json").write(stream)
-    assert stream.data == b""
+NANS = {"x": math.nan, "y": [math.inf, {"z": -math.inf}], "n": np.float32("nan"), "o": 1.5}
+NULLS = {"x": None, "y": [None, {"z": None}], "n": None, "o": 1.5}
+
+
+def test_what_json_has_no_number_for_is_null_unless_told_otherwise() -> None:
+    assert json.loads(written(NANS, ".json")) == NULLS
+    assert json.loads(written(NANS, ".json", indent=1)) == NULLS
+    assert json.loads(written(iter([NANS]), ".jsonl")) == NULLS
+    assert json.loads(written(np.array([math.nan, 1]), ".json")) == [None, 1]
+    assert json.loads(written(pa.table({"x": [math.nan, 1]}), ".json")) == [{"x": None}, {"x": 1}]
     assert written({"x": math.nan}, ".json", allow_nan=True) == b'{"x": NaN}\n'
     assert written({"x": 1}, ".json", indent=1) == b'{\n "x": 1\n}\n'
+    stream = Written()
+    with pytest.raises(OutputError, match="without --opt allow_nan=False they are written as null"):
+        output.plan(NANS, ".json", options={"allow_nan": False}).write(stream)
+    assert stream.data == b""
+
+
+def test_missing_times_are_null() -> None:
+    missing = [pd.NaT, pd.NA, np.datetime64("NaT"), np.timedelta64("NaT", "s"), math.nan]
+    assert json.loads(written(missing, ".json")) == [None] * len(missing)
+    assert json.loads(written({"x": missing}, ".json")) == {"x": [None] * len(missing)}
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ms", "us", "ns"])
+def test_times_of_numpy_are_text(unit: str) -> None:
+    moment = np.datetime64("2020-01-01T10:20:30.123456789", unit)
+    array = np.array([moment, "NaT"], f"M8[{unit}]")
+    text = str(moment)
+    assert written(array, ".csv").decode().splitlines() == [text, '""']
+    assert json.loads(written(array, ".json")) == [text, None]
+    assert [*map(json.loads, written(array, ".jsonl").splitlines())] == [text, None]
+    assert json.loads(written({"t": array, "one": moment}, ".json")) == {
+        "t": [text, None],
+        "one": text,
+    }
+    records = np.array([(1, moment)], [("n", int), ("t", array.dtype)])
+    for each in (records, records.view(np.recarray)):
+        assert written(each, ".tsv").decode() == f"n\tt\n1\t{text}\n"
+        assert json.loads(written(each, ".json")) == [[1, text]]
+
+
+def test_durations_of_numpy_are_text() -> None:
+    array = np.array([90_061_000_000_001, -1, "NaT"], "m8[ns]")
+    texts = ["1 day, 1:01:01.000000001", "-1 day, 23:59:59.999999999", None]
+    assert json.loads(written(array, ".json")) == texts
+    assert json.loads(written(array.astype("m8[s]"), ".json"))[0] == "1 day, 1:01:01"
+    assert json.loads(written(np.array([3], "m8[Y]"), ".json")) == ["3 years"]
+
+
+def test_what_is_masked_is_not_lost() -> None:
+    array = np.ma.array([1, 2], mask=[False, True])
+    for value, extension in ((array, ".npy"), (array, ".npz"), ({"a": array}, ".npz")):
+        stream = Written()
+        with pytest.raises(OutputError, match=r"lose its mask; write array\.filled"):
+            output.plan(value, extension).write(stream)
+        assert stream.data == b""
+    assert json.loads(written(array, ".json")) == [1, None]
+    assert np.load(io.BytesIO(written(array[:1], ".npy"))) == [1]
+    times = np.ma.array(np.array(["2020", "2021"], "M8[ns]"), mask=[True, False])
+    assert json.loads(written(times, ".json"))[0] is None
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_arrays_of_any_name(compress: bool) -> None:
+    arrays = {name: np.arange(3) for name in ("file", "allow_pickle", "a/b", "ü")}
+    found = np.load(io.BytesIO(written(arrays, ".npz", compress=compress)))
+    assert sorted(found) == sorted(arrays)
+    np.testing.assert_array_equal(found["file"], np.arange(3))
 
 
 def test_what_json_cannot_hold_is_named() -> None:
@@ -250,12 +314,12 @@ def test_what_savefig_hands_on_to_pillow() -> None:
     [
         (lambda: {"a": object()}, "txt"),
         (lambda: {(1, 2): 3}, "txt"),
-        (lambda: [math.nan], "txt"),
-        (lambda: [{"a": math.nan}], "csv, tsv, txt"),
-        (lambda: math.nan, "txt"),
+        (lambda: [math.nan], "json, jsonl, txt"),
+        (lambda: [{"a": math.nan}], "csv, tsv, json, jsonl, txt"),
+        (lambda: math.nan, "json, jsonl, txt"),
         (lambda: np.array([1j]), "csv, tsv, npy, npz, txt"),
         (lambda: np.array(5), "json, jsonl, npy, npz, txt"),
-        (lambda: {"a": np.array([math.nan])}, "npz, txt"),
+        (lambda: {"a": np.array([1j])}, "npz, txt"),
         (lambda: iter([{"a": object()}]), "csv, tsv"),
         (lambda: [{"a": "x" * 2000}], "csv, tsv, json, jsonl, txt"),
     ],
