@@ -180,8 +180,7 @@ class Writing:
         target = Target(self.open_target, encoding.content_type, "")
         with target.discarded_on_failure():
             if self.appends and encoding.lines:
-                ends = target.begin(encoding.head_size)
-                encoding = encoding if ends is None else encoding.added_to(ends)
+                encoding = encoding.following(target.begin)
             encoding.write(target)
         return self._commit(target, encoding.description)
 

@@ -122,7 +122,8 @@ def _delimited(array: Any, separator: str) -> Writer:
     def header(stream: BinaryIO, options: Options) -> None:
         rows.write_csv(stream, names, (), separator=separator, options=options)
 
-    return Writer(write, rows.CSV_OPTIONS, header)
+    width = 0 if names else array.shape[1] if array.ndim > 1 else 1
+    return Writer(write, rows.CSV_OPTIONS, header, width)
 
 
 def _cells(array: Any) -> Iterator[tuple[object, ...] | list[object]]:

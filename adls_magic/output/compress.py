@@ -24,6 +24,7 @@ _MAGIC = {
     ".xz": b"\xfd7zXZ\x00",
     ".zst": b"\x28\xb5\x2f\xfd",
 }
+LONGEST_MAGIC = max(map(len, _MAGIC.values()))  # bytes
 _GZIP_WINDOW = 31  # zlib's wbits for the largest window inside a gzip header and trailer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
@@ -35,6 +36,21 @@ class Encoding:
     _start: bytes = b""
     _forms: Forms = field(default_factory=lambda: Forms(""), repr=False)
 
+    def following(self, look: Callable[[int], Ends | None]) -> Encoding:
+        """Return the encoding for adding to a file.
+
+        Args:
+            look: takes the number of bytes of the file's beginning that are wanted; returns the
+                ends of the file, None when it is empty.
+
+        Raises:
+            OutputError: as `added_to`.
+        """
+        ends = look(self._head_size)
+        if ends is not None and self._head_of(ends)[1] is None:
+            ends = look(headers.LONGEST)
+        return self if ends is None else self.added_to(ends)
+
     def added_to(self, ends: Ends) -> Encoding:
         """Return the encoding for adding to a file that is not empty.
 
@@ -42,21 +58,25 @@ class Encoding:
         lines begin on a line of their own.
 
         Args:
-            ends: of the file; `head_size` bytes of its beginning.
+            ends: of the file.
 
         Raises:
-            OutputError: the header that is there has other columns.
+            OutputError: the header that is there has other columns, or does not end within
+                `ends.head`, or the file is not compressed as this one would be.
         """
         if not self.lines:
             return self
-        if self._compression:
-            start, head = b"", compress.beginning(ends.head, self._compression, headers.MOST)
-        else:
-            start, head = b"\n", ends.head
+        if self._compression and not compress.already(self._compression, ends.head):
+            raise OutputError(
+                f"the file that is there is not compressed as {self._compression} is, so nothing "
+                "was appended; without --append, --overwrite replaces it"
+            )
+        start = b"" if self._compression else b"\n"
         options = dict(self._options)
         if self.lines != ".jsonl":
+            head, columns = self._head_of(ends)
             encoding = continued(encoding_of(options), head)
-            self._compare(head, is_whole=ends.is_whole and not self._compression)
+            self._compare(columns)
             start = start and "\n".encode(encoding)
             options |= {"header": False}
             options |= {"encoding": encoding} if "encoding" in options else {}
@@ -66,27 +86,42 @@ class Encoding:
         return replace(self, _options=options, _start=start)
 
     @property
-    def head_size(self) -> int:
-        """Bytes of a file's beginning that `added_to` looks at."""
-        return headers.MOST if self.lines in (".csv", ".tsv") else 0
+    def _head_size(self) -> int:
+        """Bytes of a file's beginning that are looked at first."""
+        if self.lines in (".csv", ".tsv"):
+            return headers.MOST
+        return compress.LONGEST_MAGIC if self._compression else 0
 
-    def _compare(self, head: bytes, *, is_whole: bool) -> None:
-        """Raise OutputError when the header of a csv is certainly another one than ours."""
-        options = self._options
-        written = io.BytesIO()
-        if self._writer.header is None or not options.get(
-            "header", options.get("include_header", True)
-        ):
+    def _head_of(self, ends: Ends) -> tuple[bytes, list[str] | None]:
+        """Return the beginning of a csv, and its columns; None when they are cut off."""
+        head, is_whole = ends.head, ends.is_whole
+        if self._compression:
+            head = compress.beginning(head, self._compression, headers.LONGEST)
+            is_whole = is_whole and len(head) < headers.LONGEST
+        if self.lines == ".jsonl" or not self._has_header:
+            return head, []
+        return head, headers.columns_of(head, self._separator, self._options, is_whole=is_whole)
+
+    @property
+    def _separator(self) -> str:
+        return "\t" if self.lines == ".tsv" else ","
+
+    @property
+    def _has_header(self) -> bool:
+        wanted = self._options.get("header", self._options.get("include_header", True))
+        return self._writer.header is not None and bool(wanted)
+
+    def _compare(self, there: list[str] | None) -> None:
+        """Raise OutputError when the header of a csv is not certainly ours."""
+        if self._writer.header is None or not self._has_header:
             return
+        written = io.BytesIO()
         # What is wrong with the options is told when the rows are written.
         with contextlib.suppress(Exception):
-            self._writer.header(cast(BinaryIO, _Output(written)), options)
-        separator = "\t" if self.lines == ".tsv" else ","
-        headers.compare(
-            headers.columns_of(head, separator, options, is_whole=is_whole),
-            headers.columns_of(written.getvalue(), separator, options, is_whole=True),
-            self._forms.what.partition(",")[0],
-        )
+            self._writer.header(cast(BinaryIO, _Output(written)), self._options)
+        ours = headers.columns_of(written.getvalue(), self._separator, self._options, is_whole=True)
+        what = self._forms.what.partition(",")[0]
+        headers.compare(there, ours or (), what, width=self._writer.width)
 
     def write(self, stream: Sink) -> None:
         """Write the value to a binary stream, in pieces; the stream is not closed.

@@ -46,11 +46,13 @@ class Writer:
         write: takes the stream and the options.
         takes: returns the names of its options.
         header: writes what comes before the rows of a csv, takes the same.
+        width: cells of every row of a csv that has no header; 0 when that is not known.
     """
 
     write: Callable[[BinaryIO, Options], None]
     takes: Names = _no_names
     header: Callable[[BinaryIO, Options], None] | None = None
+    width: int = 0
 
     def check(self, options: Options, form: str) -> None:
         """Raise OptionError when one of the options is none of this form's."""

@@ -9,15 +9,21 @@ from collections.abc import Iterator, Sequence
 from adls_magic.core.errors import OutputError
 from adls_magic.output.forms import Options
 
-MOST = 64 * 1024  # bytes of a file's beginning, in which its header ends or is not looked at
+MOST = 64 * 1024  # bytes of a file's beginning, in which its header usually ends
+LONGEST = 4 * 1024 * 1024  # bytes that are looked at when it does not
 _SEPARATORS = ("sep", "delimiter", "separator")  # as the libraries call it
 _QUOTES = ("quotechar", "quote_char")
 _MOST_NAMES = 5
+_UNDONE = "Nothing was appended; with --opt header=False its rows are, without a comparison"
 _LONGEST_NAME = 40  # characters
 
 
-def columns_of(data: bytes, separator: str, options: Options, *, is_whole: bool) -> list[str]:
-    """Return the names in the first record of a csv; none where that cannot be told.
+def columns_of(
+    data: bytes, separator: str, options: Options, *, is_whole: bool
+) -> list[str] | None:
+    """Return the names in the first record of a csv, None when the record is cut off.
+
+    There are none where it cannot be told.
 
     Args:
         data: the csv, or its beginning.
@@ -37,22 +43,34 @@ def columns_of(data: bytes, separator: str, options: Options, *, is_whole: bool)
         )
         names = next(reader, [])
     except (csv.Error, TypeError):  # no csv, or options of another kind
-        return []
-    is_complete = is_whole or lines.latest.endswith(("\n", "\r"))
-    return [name.strip() for name in names] if is_complete else []
+        return None if lines.ended and not is_whole else []
+    if not is_whole and not lines.latest.endswith(("\n", "\r")):
+        return None
+    return [name.strip() for name in names]
 
 
-def compare(there: Sequence[str], ours: Sequence[str], what: str) -> None:
+def compare(there: Sequence[str] | None, ours: Sequence[str], what: str, *, width: int = 0) -> None:
     """Compare the columns of a csv with those of a table; none of either are not compared.
 
     Args:
-        there: names in the csv.
+        there: names in the csv; None when they do not end where one has looked.
         ours: names in the table.
         what: the table, for the message.
+        width: columns of a table without names; 0 when that is not known.
 
     Raises:
-        OutputError: they differ.
+        OutputError: they differ, or cannot be known.
     """
+    if there is None:
+        raise OutputError(
+            f"the columns of the {what} cannot be compared with those of the csv that is there: "
+            f"its header is longer than {LONGEST // 1024**2} MiB. {_UNDONE}"
+        )
+    if there and not ours and width not in (0, len(there)):
+        raise OutputError(
+            f"the {what} has {width:,} column{'' if width == 1 else 's'} and the csv that is "
+            f"there {len(there):,}. {_UNDONE}"
+        )
     if not there or not ours or there == ours:
         return
     lacking = [name for name in there if name not in ours]
@@ -64,8 +82,7 @@ def compare(there: Sequence[str], ours: Sequence[str], what: str) -> None:
     ]
     difference = " and ".join(differences) or f"has them as {_listed(ours)}, not {_listed(there)}"
     raise OutputError(
-        f"the {what} has other columns than the csv that is there: it {difference}. Nothing was "
-        "appended; with --opt header=False its rows are, without a comparison"
+        f"the {what} has other columns than the csv that is there: it {difference}. {_UNDONE}"
     )
 
 
@@ -84,12 +101,17 @@ def _listed(names: Sequence[str]) -> str:
 
 
 class _Lines(Iterator[str]):
-    """The lines of a text with their ends; the latest is known."""
+    """The lines of a text with their ends; the latest is known, and whether there are more."""
 
     def __init__(self, text: str) -> None:
         self._lines = io.StringIO(text, newline="")
         self.latest = ""
+        self.ended = False
 
     def __next__(self) -> str:
-        self.latest = next(self._lines)
-        return self.latest
+        line = self._lines.readline()
+        if not line:
+            self.ended = True
+            raise StopIteration
+        self.latest = line
+        return line

@@ -232,7 +232,9 @@ def _row_writers(items: list[object]) -> dict[str, Writer | Missing]:
         return {}
     else:
         columns = None
-    return _csv_writers(columns, (_cells_of(item, columns) for item in items))
+    widths = {len(item) for item in items if isinstance(item, list | tuple)}
+    width = widths.pop() if len(widths) == 1 and columns is None else 0
+    return _csv_writers(columns, (_cells_of(item, columns) for item in items), width)
 
 
 Columns = list[object] | None
@@ -270,7 +272,7 @@ def _cells_of(item: Any, columns: Columns) -> Sequence[object]:
 
 
 def _csv_writers(
-    columns: Columns, lines: Iterator[Sequence[object]]
+    columns: Columns, lines: Iterator[Sequence[object]], width: int = 0
 ) -> dict[str, Writer | Missing]:
     def delimited(separator: str) -> Writer:
         def write(stream: BinaryIO, options: Options) -> None:
@@ -279,6 +281,6 @@ def _csv_writers(
         def header(stream: BinaryIO, options: Options) -> None:
             rows.write_csv(stream, columns, (), separator=separator, options=options)
 
-        return Writer(write, rows.CSV_OPTIONS, header)
+        return Writer(write, rows.CSV_OPTIONS, header, width)
 
     return {".csv": delimited(","), ".tsv": delimited("	")}

@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import io
 import lzma
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,8 +31,7 @@ def added(there: bytes, value: Any, extension: str = ".csv", **options: Any) -> 
     """Return what a file holds after a value has been added to it."""
     encoding = output.plan(value, extension, options=options)
     if there:
-        head = there[: encoding.head_size]
-        encoding = encoding.added_to(Ends(head, there[-TAIL:], len(there)))
+        encoding = encoding.following(lambda most: Ends(there[:most], there[-TAIL:], len(there)))
     stream = io.BytesIO()
     encoding.write(stream)
     return there + stream.getvalue()
@@ -145,7 +145,6 @@ def test_the_users_options_are_those_of_the_header(options: Any, there: bytes) -
         b"\xef\xbb\xbf",
         b'"a',  # the record does not end
         b'"a"x,b\n',
-        b"a" * headers.MOST + b",b\n",
     ],
 )
 def test_where_it_cannot_be_told_it_goes_on(there: bytes) -> None:
@@ -191,8 +190,48 @@ def test_the_header_of_a_compressed_csv(compress: Any) -> None:
     assert added(there, [{"a": 1, "b": 2}], f".csv{suffix}").startswith(there)
     with pytest.raises(OutputError, match="lacks 'b'"):
         added(there, [{"a": 1}], f".csv{suffix}")
-    for broken in (b"no such thing", there[:9]):
-        assert added(broken, [{"a": 1}], f".csv{suffix}").startswith(broken)
+    broken = there[:9]
+    assert added(broken, [{"a": 1}], f".csv{suffix}").startswith(broken)
+
+
+NO_HEADER = {"csv": {"header": False}}
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zst"])
+@pytest.mark.parametrize("extension", ["csv", "jsonl"])
+def test_nothing_compressed_follows_plain_text(extension: str, suffix: str) -> None:
+    for there in (b"a,b\n1,2\n", b"x"):
+        with pytest.raises(OutputError, match=rf"^the file .* not compressed as \.{suffix} is.*$"):
+            added(there, [{"a": 1}], f".{extension}.{suffix}", **NO_HEADER.get(extension, {}))
+
+
+@pytest.mark.parametrize("extension", [".csv", ".csv.gz", ".tsv.bz2"])
+def test_a_long_header_is_read_to_its_end(extension: str) -> None:
+    names = [f"a column with a long name, {secrets.token_hex(16)}" for number in range(6_000)]
+    there = added(b"", [dict.fromkeys(names, 1)], extension)
+    assert len(there) > headers.MOST
+    with pytest.raises(OutputError, match=r"it lacks 'a column .* and 5,995 more and has 'b'"):
+        added(there, pd.DataFrame({"b": [1]}), extension)
+    same = pd.DataFrame([[1] * len(names)], columns=names)
+    assert added(there, same, extension).startswith(there)
+
+
+def test_a_header_that_is_too_long_is_not_compared() -> None:
+    there = b"a," * (headers.LONGEST // 2) + b"b\n"
+    for value in ([{"a": 1}], [[1]]):
+        with pytest.raises(OutputError, match=r"cannot be compared .* longer than 4 MiB\. Nothing"):
+            added(there, value)
+    assert added(there, [{"a": 1}], header=False) == there + b"1\n"
+
+
+@pytest.mark.parametrize("rows", [np.zeros((2, 3), int), [[0, 0, 0], (0, 0, 0)]])
+def test_the_columns_of_rows_without_names_are_counted(rows: Any) -> None:
+    with pytest.raises(OutputError, match=r"has 3 columns and the csv that is there 2\. Nothing"):
+        added(b"a,b\n1,2\n", rows)
+    assert added(b"a,b,c\n", rows) == b"a,b,c\n0,0,0\n0,0,0\n"
+    assert added(b"a,b\n", rows, header=False) == b"a,b\n0,0,0\n0,0,0\n"
+    with pytest.raises(OutputError, match="has 1 column and"):
+        added(b"a,b\n", np.zeros(2))
 
 
 def test_the_header_of_a_csv_in_zstd() -> None:
