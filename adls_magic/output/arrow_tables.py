@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -38,14 +39,30 @@ def forms(value: Any, pyarrow: Any) -> Forms | None:
     if isinstance(value, pyarrow.Array | pyarrow.ChunkedArray):
         named = pyarrow.table({"value": value})
         what = f"{type(value).__name__}, {_count(len(value))}"
-        return Forms(what, writers_of(named.schema, _batches(named)), sample=_start_of(named))
+        return Forms(what, _writers_of_table(named), sample=_start_of(named))
     if isinstance(value, pyarrow.Table):
         what = f"Table, {_count(value.num_rows)}"
-        return Forms(what, writers_of(value.schema, _batches(value)), sample=_start_of(value))
+        return Forms(what, _writers_of_table(value), sample=_start_of(value))
+    if (lazy := _forms_of_scan(value)) is not None:
+        return lazy
     if isinstance(value, pyarrow.RecordBatch):
         what = f"RecordBatch, {_count(value.num_rows)}"
-        return Forms(what, writers_of(value.schema, (value,)), sample=_start_of(value))
+        return Forms(what, writers_of(value.schema, (value,), whole=True), sample=_start_of(value))
     return None
+
+
+def _forms_of_scan(value: Any) -> Forms | None:
+    """Return what a dataset or a scan of one can be, which is read while it is written."""
+    module = sys.modules.get("pyarrow.dataset")
+    if module is None or not isinstance(value, module.Dataset | module.Scanner):
+        return None
+    is_scan = isinstance(value, module.Scanner)
+    schema = value.projected_schema if is_scan else value.schema
+
+    def batches() -> Iterator[Any]:
+        yield from value.to_batches()
+
+    return Forms(type(value).__name__, writers_of(schema, batches()), sample=schema.empty_table)
 
 
 def _start_of(table: Any) -> Callable[[], object]:
@@ -75,6 +92,16 @@ def _batches(table: Any) -> Iterable[Any]:
     return (batch for batch in table.to_batches(max_chunksize=_BATCH))
 
 
+def _writers_of_table(table: Any) -> dict[str, Writer | Missing]:
+    """Give each column one dictionary, where the type of its numbers is large enough for that."""
+    pyarrow = importlib.import_module("pyarrow")
+    try:
+        table, whole = table.unify_dictionaries(), True
+    except pyarrow.ArrowInvalid:
+        whole = False
+    return writers_of(table.schema, _batches(table), whole=whole)
+
+
 _NO_OPTIONS = only()
 _CSV_OPTIONS = only(
     *("header", "include_header", "batch_size", "delimiter", "eol"),
@@ -86,8 +113,16 @@ _FEATHER_OPTIONS = only(
 )
 
 
-def writers_of(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missing]:
-    """Return what record batches of this schema can be; they are read once, while written."""
+def writers_of(
+    schema: Any, batches: Iterable[Any], *, whole: bool = False
+) -> dict[str, Writer | Missing]:
+    """Return what record batches can be; they are read once, while they are written.
+
+    Args:
+        schema: of all of them.
+        batches: the rows.
+        whole: a column of all batches has one dictionary, if it has any.
+    """
 
     def by(
         write: Callable[[BinaryIO, Any, Iterable[Any], Options], None],
@@ -105,7 +140,7 @@ def writers_of(schema: Any, batches: Iterable[Any]) -> dict[str, Writer | Missin
         ".json": by(_write_json, plain_data.JSON_OPTIONS),
         ".jsonl": by(_write_json_lines, plain_data.LINES_OPTIONS),
         ".parquet": by(_write_parquet, _parquet_options),
-        ".feather": by(_write_feather, _FEATHER_OPTIONS),
+        ".feather": by(partial(_write_feather, whole=whole), _FEATHER_OPTIONS),
         ".xlsx": needs(by(_write_excel), "openpyxl"),
         ".html": by(_write_html),
         ".md": by(_write_markdown),
@@ -159,12 +194,31 @@ def _row_groups(schema: Any, batches: Iterable[Any], most: int) -> Iterator[Any]
         yield pyarrow.Table.from_batches(gathered, schema)
 
 
-def _write_feather(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
+def _write_feather(
+    stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options, *, whole: bool = False
+) -> None:
+    if not whole and not options.get("emit_dictionary_deltas"):
+        schema, batches = _without_dictionaries(schema, batches)
     module = importlib.import_module("pyarrow.ipc")
     chosen = module.IpcWriteOptions(**{"compression": "lz4", **options})
     with module.new_file(stream, schema, options=chosen) as writer:
         for batch in batches:
             writer.write_batch(batch)
+
+
+def _without_dictionaries(schema: Any, batches: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
+    """Put plain values for a dictionary, which can be another one in a batch that is yet to come.
+
+    A feather file has one for a column; not every reader knows of additions to it.
+    """
+    types = importlib.import_module("pyarrow.types")
+    plain = schema
+    for place, field in enumerate(schema):
+        if types.is_dictionary(field.type):
+            plain = plain.set(place, field.with_type(field.type.value_type))
+    if plain is schema:
+        return schema, batches
+    return plain, (batch.cast(plain) for batch in batches)
 
 
 def _dicts(schema: Any, batches: Iterable[Any]) -> Iterator[object]:
