@@ -38,15 +38,15 @@ class CommittedOnExit:
         if getattr(self, "closed", True):
             return
         here = inspect.currentframe()
-        dropping = (here and here.f_back) or here
+        dropping = here.f_back if here else None  # None at the end of the program
         try:
             # Not `warn`, which shows the same once only, and a cell may be run again. No
             # ResourceWarning, as these are hidden, and something is lost.
             warnings.warn_explicit(
                 f"{self.name!r} was never closed, so it was not written: open it in a with block",
                 RuntimeWarning,
-                dropping.f_code.co_filename if dropping else "<unknown>",
-                dropping.f_lineno if dropping else 0,
+                dropping.f_code.co_filename if dropping else "<sys>",
+                dropping.f_lineno if dropping else 1,
             )
         finally:
             self.abort()
