@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from adls_magic import output
@@ -29,6 +29,7 @@ class Writing:
     options: Mapping[str, object]
     open_target: OpenTarget
     appends: bool = False
+    _empty: str = field(default="", init=False)  # the value of which there was nothing to write
 
     def write_source(self) -> str:
         """Write the text of the cell itself."""
@@ -40,9 +41,11 @@ class Writing:
         """Write an empty file, or raise CellError if that is not allowed.
 
         Args:
-            lacks: what the cell did not do.
+            lacks: what the cell did not do, where it had no empty value.
             allow_empty: it is allowed.
         """
+        if self._empty:
+            lacks = f"ended in a value without content ({self._empty})"
         if not allow_empty:
             raise CellError(
                 f"the cell {lacks}, so nothing was written to {self.name}; --allow-empty writes "
@@ -85,9 +88,9 @@ class Writing:
             failing.callback(stdout.reveal)
             encoding = self._plan_beside_text(outcome.value, target)
             failing.pop_all()
-        if encoding is None:
+        if isinstance(encoding, str):
             self._refuse_options(stdout, target)
-            return self._append_value(target, outcome.value)
+            return self._append_text(target, encoding, outcome.value)
         if not target.opened:
             stdout.reveal()
         return self._encode_instead(encoding, target)
@@ -154,23 +157,21 @@ class Writing:
     def _plan(self, value: Any, *, as_shown: bool = True) -> output.Encoding:
         return output.plan(value, self.extension, options=self.options, as_shown=as_shown)
 
-    def _plan_beside_text(self, value: Any, target: Target) -> output.Encoding | None:
-        """Decide about a value and printed text; None when the value joins the text as shown."""
+    def _plan_beside_text(self, value: Any, target: Target) -> output.Encoding | str:
+        """Decide about a value and printed text; gives the text of a value that joins that."""
+        if not target.size:
+            return self._plan(value)
         try:
             return self._plan(value, as_shown=False)
         except OutputError as misfit:
-            plain = output.is_plain_text(self.extension)
-            if not plain and target.size:
-                raise OutputError(
-                    f"{misfit}\nThe cell also printed text; with `;` at its end, or with "
-                    f"--from stdout, that is written."
-                ) from None
-            if not plain:
-                raise
-        return None if target.size else self._plan(value)
+            if (text := output.text_of(value, self.extension)) is not None:
+                return text
+            raise OutputError(
+                f"{misfit}\nThe cell also printed text; with `;` at its end, or with "
+                f"--from stdout, that is written."
+            ) from None
 
-    def _append_value(self, target: Target, value: Any) -> str:
-        text = output.text_of(value)
+    def _append_text(self, target: Target, text: str, value: Any) -> str:
         start = "" if target.recent.endswith(b"\n") else "\n"
         with target.discarded_on_failure():
             target.write(f"{start}{text}\n".encode("utf-8", "backslashreplace"))
@@ -182,7 +183,9 @@ class Writing:
             if self.appends and encoding.lines:
                 encoding = encoding.following(target.begin)
             encoding.write(target)
-        return self._commit(target, encoding.description)
+        description = self._commit(target, encoding.description)
+        self._empty = "" if description else encoding.description
+        return description
 
     def _encode_instead(self, encoding: output.Encoding, printed: Target) -> str:
         """Write the value; printed text that has been sent already is given up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -76,7 +76,6 @@ def upload_values(
         values: by name of the variable.
     """
     from adls_magic.core.transfer.placement import check_directory, target_of
-    from adls_magic.output import extension_of, plan
 
     account, dest = locate(arguments.dest, profile=arguments.profile, defaults=defaults)
     into = dest.is_directory or len(values) > 1
@@ -84,7 +83,7 @@ def upload_values(
         check_directory(account, dest)
     targets = [target_of(dest, name if into else "") for name in values]
     encodings = [
-        plan(value, extension_of(target.name), options=dict(arguments.opt or ()))
+        _encoding(value, target, dict(arguments.opt or ()))
         for value, target in zip(values.values(), targets, strict=True)
     ]
     if arguments.dry_run:
@@ -96,6 +95,16 @@ def upload_values(
     what = encodings[0].description
     took = time.monotonic() - began
     return done(account, dest, results, took, single=len(values) == 1, what=what)
+
+
+def _encoding(value: object, target: RemotePath, options: Mapping[str, object]) -> Encoding:
+    from adls_magic.output import extension_of, plan
+    from adls_magic.output.formats import split_extension
+
+    extension = extension_of(target.name)
+    # A name without extension asks for no text, as a variable was given and nothing printed.
+    asks_for_text = bool(split_extension(extension)[0])
+    return plan(value, extension, options=options, as_shown=asks_for_text)
 
 
 def _write_value(
@@ -116,7 +125,7 @@ def _write_value(
 
 def _plan_of_values(
     account: Account,
-    names: Iterable[str],
+    names: Collection[str],
     targets: Sequence[RemotePath],
     encodings: Sequence[Encoding],
 ) -> str:
@@ -126,7 +135,13 @@ def _plan_of_values(
         (f"{name} ({encoding.description})", f"→ {url_of(account, target)}")
         for name, target, encoding in zip(names, targets, encodings, strict=True)
     ]
-    return f"{table(rows)}\nWould write {count(len(rows), 'file')}; nothing was sent."
+    notes = [
+        f"{name}: {encoding.note}\n"
+        for name, encoding in zip(names, encodings, strict=True)
+        if encoding.note
+    ]
+    end = f"Would write {count(len(rows), 'file')}; nothing was sent."
+    return f"{table(rows)}\n{''.join(notes)}{end}"
 
 
 def _plan(account: Account, dest: RemotePath, placement: Placement, options: UploadOptions) -> str:

@@ -20,15 +20,16 @@ values can only exist when they are loaded.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from email.charset import Charset
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from adls_magic.core.errors import OutputError
+from adls_magic.core.errors import OptionError, OutputError
 from adls_magic.output import (
     arrays,
     arrow_tables,
@@ -39,6 +40,7 @@ from adls_magic.output import (
     polars_frames,
     raw,
     rich,
+    shown,
 )
 from adls_magic.output.encoding import NO_OPTIONS, Encoding
 from adls_magic.output.formats import (
@@ -52,6 +54,7 @@ from adls_magic.output.formats import (
     split_extension,
 )
 from adls_magic.output.forms import Forms, Missing, Options, Writer, encoding_of, name_of, only
+from adls_magic.output.looking import Looked
 from adls_magic.output.words import settled
 
 __all__ = [
@@ -76,8 +79,9 @@ def plan(
 ) -> Encoding:
     """Decide how `value` becomes bytes for a name with this extension.
 
-    An iterator or file-like is looked at (its first piece is read and put back), nothing else
-    is touched.
+    An iterator or file-like is looked at, nothing else is touched. A file that can is put back
+    where it stood; what was taken from others is kept, and comes first when that very iterator
+    or file is planned and written later.
 
     Args:
         value: anything but None.
@@ -89,15 +93,26 @@ def plan(
     Raises:
         OptionError: the form has no such option.
         OutputError: names what the value is and the extensions that can hold it, or the package
-            that is missing.
+            that is missing, or that the value has to be awaited or opened.
     """
-    plain, compression = split_extension(extension)
-    compress.check(compression)
+    compress.check(split_extension(extension)[1])
     if value is None:
         raise OutputError("None cannot be written; there is no value")
-    if compression and raw.starts_compressed(value, compression):
-        compression = ""
     forms = _forms_of(value)
+    try:
+        return _planned(value, forms, extension, options=options, as_shown=as_shown)
+    except (OptionError, OutputError) as error:
+        if forms.source is None or not forms.source.note:
+            raise
+        raise type(error)(f"{error} ({forms.source.note})") from None
+
+
+def _planned(
+    value: object, forms: Forms, extension: str, *, options: Options, as_shown: bool
+) -> Encoding:
+    plain, compression = split_extension(extension)
+    if compression and compress.already(compression, forms.start()):
+        compression = ""
     writer = _writer_for(value, forms, plain, as_shown=as_shown, options=options)
     writer.check(options, f"{forms.what.partition(',')[0]} as {plain or 'text'}")
     options = settled(options, writer.takes()) if options else options
@@ -152,9 +167,16 @@ def is_plain_text(extension: str) -> bool:
     return split_extension(extension)[0] in PLAIN
 
 
-def text_of(value: object) -> str:
-    """Return the text that a notebook shows for a value, a str as it is."""
-    return rich.text_of(value)
+def text_of(value: object, extension: str) -> str | None:
+    """Return the whole text that a notebook shows for a value, for a file of plain text.
+
+    None when that text is not the value's content, or when it is long and the name, without
+    extension, does not ask for text.
+    """
+    try:
+        return _text_of(value, _forms_of(value), split_extension(extension)[0])
+    except OutputError:
+        return None
 
 
 def _forms_of(value: Any) -> Forms:
@@ -174,7 +196,22 @@ def _forms_of(value: Any) -> Forms:
     for general in (raw.forms, plain_data.forms, arrow_tables.forms_of_stream):
         if (found := general(value)) is not None:
             return found
+    _refuse_unawaited(value)
     return Forms(type(value).__name__)
+
+
+def _refuse_unawaited(value: object) -> None:
+    """Raise OutputError for what only an event loop can get a value out of."""
+    if isinstance(value, Coroutine | asyncio.Future):
+        raise OutputError(
+            f"{name_of(value)} has not been awaited, so there is no value yet; await it in a "
+            f"cell of its own (`result = await …`) and write the result"
+        )
+    if isinstance(value, AsyncIterator) and not isinstance(value, Iterable):
+        raise OutputError(
+            f"{name_of(value)} gives what it has to `async for` only; gather that in a cell of "
+            f"its own (`rows = [row async for row in …]`) and write the list"
+        )
 
 
 def _writer_for(
@@ -193,9 +230,17 @@ def _writer_for(
         return _constant(data, options)
     if (lacking := rich.missing(value, extension)) is not None:
         raise _missing(value, extension, lacking)
-    if as_shown and extension in PLAIN and not _is_opaque(value, forms):
-        return _constant(f"{rich.text_of(value)}\n".encode("utf-8", "backslashreplace"))
+    if as_shown and (text := _text_of(value, forms, extension)) is not None:
+        return _constant(f"{text}\n".encode("utf-8", "backslashreplace"))
     raise _misfit(value, forms, extension)
+
+
+def _text_of(value: object, forms: Forms, extension: str) -> str | None:
+    if extension not in PLAIN or shown.says_nothing(value, forms):
+        return None
+    if not extension and shown.is_cut_short(value):
+        return None
+    return shown.whole_text(value)
 
 
 def _can_be(sample: object, extension: str) -> bool:
@@ -206,13 +251,12 @@ def _can_be(sample: object, extension: str) -> bool:
     return True
 
 
+def _is_at_its_end(forms: Forms) -> bool:
+    return isinstance(forms.source, Looked) and not forms.source.seen
+
+
 def _is_binary(extension: str) -> bool:
     return extension in NOT_TEXT and extension != ".svg"
-
-
-def _is_opaque(value: object, forms: Forms) -> bool:
-    """Whether the text of a value says nothing: a figure's, an image's, an iterator's."""
-    return forms.source is not None or pictures.forms(value) is not None
 
 
 def _constant(data: bytes, options: Options = NO_OPTIONS) -> Writer:
@@ -238,11 +282,16 @@ def _misfit(value: object, forms: Forms, extension: str) -> OutputError:
         able = {name for name in able if _can_be(sample, name)}
     if forms.source is None:
         able.update(rich.offered(value, besides=forms.writers))
-    if forms.anything is not None or not _is_opaque(value, forms):
+    if forms.anything is not None or not shown.says_nothing(value, forms):
         able.add(".txt")
     offers = ", ".join(name[1:] for name in ORDER if name in able)
     name = extension or "a file without extension"
-    text = f"{name_of(value)} cannot be written as {name}"
+    lacks = " without items" if _is_at_its_end(forms) else ""
+    text = f"{name_of(value)}{lacks} cannot be written as {name}"
     if not offers and forms.source is not None:
         return OutputError(f"{text}, and in no other form: it gives {forms.what}")
+    if not offers and raw.is_readable(value):
+        return OutputError(
+            f"{text}: it is no open file of bytes or text; write what its read() gives"
+        )
     return OutputError(f"{text}; it can be {offers or 'pkl'}")

@@ -49,7 +49,10 @@ class Encoding:
         ends = look(self._head_size)
         if ends is not None and self._head_of(ends)[1] is None:
             ends = look(headers.LONGEST)
-        return self if ends is None else self.added_to(ends)
+        try:
+            return self if ends is None else self.added_to(ends)
+        except OutputError as error:
+            raise self._noted(error) from None
 
     def added_to(self, ends: Ends) -> Encoding:
         """Return the encoding for adding to a file that is not empty.
@@ -84,6 +87,15 @@ class Encoding:
         if ends.tail.endswith(start):
             start = b""
         return replace(self, _options=options, _start=start)
+
+    @property
+    def note(self) -> str:
+        """What the value's owner has to know until it is written; "" for nothing."""
+        return self._forms.source.note if self._forms.source else ""
+
+    def _noted(self, error: OutputError) -> OutputError:
+        """Return the error with what the value's owner has to know after it."""
+        return OutputError(f"{error} ({self.note})") if self.note else error
 
     @property
     def _head_size(self) -> int:
@@ -141,8 +153,8 @@ class Encoding:
             source = self._forms.source
             if isinstance(error, AdlsError) or (source and source.failure is not None):
                 raise
-            raise OutputError(
-                f"writing {self.description} failed: {type(error).__name__}: {error}"
+            raise self._noted(
+                OutputError(f"writing {self.description} failed: {type(error).__name__}: {error}")
             ) from None
 
     def _write_through(self, output: _Output) -> None:

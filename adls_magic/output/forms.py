@@ -126,6 +126,8 @@ class Forms:
         source: the iterator that the writers read, when there is one.
         sample: gives a small value like this one, or its beginning. It is written for trial
             before an extension is offered, as it depends on the content what can be written.
+        start: gives the first bytes of what is written as it is, by which compressed data are
+            known; fewer than eight only where there are no more.
     """
 
     what: str
@@ -134,6 +136,7 @@ class Forms:
     text_only: bool = False
     source: Watched | None = None
     sample: Callable[[], object] | None = None
+    start: Callable[[], bytes] = bytes
 
 
 class Watched(Iterator[object]):
@@ -145,6 +148,11 @@ class Watched(Iterator[object]):
     def __init__(self, items: Iterator[object]) -> None:
         self._items = items
         self.failure: BaseException | None = None
+
+    @property
+    def note(self) -> str:
+        """What its owner has to know of it until it is written; "" for nothing."""
+        return ""
 
     def __next__(self) -> object:
         try:

@@ -267,7 +267,10 @@ def _cells_of(item: Any, columns: Columns) -> Sequence[object]:
     if not isinstance(item, Mapping):
         raise TypeError(f"a row is a {type(item).__name__}, the first one had named cells")
     if unknown := [name for name in item if name not in columns]:
-        raise ValueError(f"a row has the column {unknown[0]!r}, which the first one lacks")
+        raise ValueError(
+            f"a row has the column {unknown[0]!r}, which the first one lacks; give the first row "
+            f"every column, or write a list of the rows, which may differ"
+        )
     return [item.get(name, "") for name in columns]
 
 

@@ -13,7 +13,8 @@ import importlib.util
 import inspect
 import io
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -72,22 +73,54 @@ def offered(value: Any, *, besides: Container[str]) -> list[str]:
     It renders the others to see.
     """
     asked = (extension for extension in ORDER if extension not in besides)
-    return [extension for extension in asked if _is_rendered(value, extension)]
+    with _in_silence():
+        return [extension for extension in asked if _is_rendered(value, extension)]
 
 
 def _is_rendered(value: Any, extension: str) -> bool:
     try:
         return rendered(value, extension) is not None
-    except OutputError:
+    except Exception:  # noqa: BLE001 - of the value's own method; it is asked for its offers only
         return False
 
 
-def text_of(value: Any) -> str:
-    """Return the text that a notebook shows for `value` (`text/plain`), a str as it is."""
+def text_of(value: Any, *, whole: bool = False) -> str:
+    """Return the text that a notebook shows for `value` (`text/plain`), a str as it is.
+
+    Args:
+        value: what is shown.
+        whole: show all items of a list or dict; IPython leaves out those after the 1,000th.
+    """
     if isinstance(value, str):
         return value
-    data = _formatter().formatters["text/plain"](value)
+    plain = _formatter().formatters["text/plain"]
+    before = plain.max_seq_length
+    plain.max_seq_length = 0 if whole else before
+    try:
+        data = plain(value)
+    finally:
+        plain.max_seq_length = before
     return data if isinstance(data, str) else repr(value)
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Keep IPython from showing the traceback of a display method that fails."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    if not InteractiveShell.initialized():
+        with redirect_stderr(io.StringIO()):
+            yield
+        return
+    own = vars(InteractiveShell.instance())
+    before = own.get("showtraceback")
+    own["showtraceback"] = lambda *args, **options: None
+    try:
+        yield
+    finally:
+        del own["showtraceback"]
+        if before is not None:
+            own["showtraceback"] = before
 
 
 def _formatter() -> Any:

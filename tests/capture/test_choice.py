@@ -212,3 +212,71 @@ def test_an_iterator_is_written_while_it_runs_and_its_error_is_shown(kernel: Ker
     ran = kernel.write("b.jsonl", "({'n': 1 // n} for n in (1, 0))")
     assert [name for name, _, _ in ran.errors] == ["ZeroDivisionError"]
     assert kernel.file("b.jsonl") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("(n for n in [{'a': 1}])", "a generator cannot be written as .txt; it can be csv, "),
+        ("import matplotlib.pyplot as plt; plt.figure()", "a Figure cannot be written as .txt; "),
+        ("async def f(): pass\nf()", "a coroutine has not been awaited"),
+    ],
+)
+def test_a_text_that_says_nothing_is_refused_beside_printed_text_too(
+    kernel: Kernel, body: str, said: str
+) -> None:
+    for printed in ("", "print('head')\n"):
+        ran = kernel.write("a.txt", f"{printed}{body}")
+        ((error, text, _),) = ran.errors
+        assert error == "OutputError"
+        assert text.startswith(said)
+        assert ("with `;` at its end" in text) == bool(printed)
+        assert ran.streams["stdout"] == ("head\n" if printed else "")
+    assert kernel.value("OPENED") == []
+    kernel.run("import gc; out = _ = __ = ___ = None; Out.clear(); gc.collect()")
+
+
+def test_a_refused_iterator_is_written_whole_by_the_next_cell(kernel: Kernel) -> None:
+    kernel.run("rows = ({'a': n} for n in range(3))")
+    assert "its first item was taken" in kernel.write("a.parquet", "rows").errors[0][1]
+    assert kernel.write("a.txt", "print('text')\nrows").status == "error"
+    assert kernel.write("a.jsonl", "rows").status == "ok"
+    assert kernel.file("a.jsonl") == b'{"a": 0}\n{"a": 1}\n{"a": 2}\n'
+
+
+def test_printed_text_goes_before_the_whole_text_of_a_value(kernel: Kernel) -> None:
+    kernel.run(FRAME)
+    body = "print('text')\npd.DataFrame({'a': range(100)})"
+    assert kernel.write("a.txt", body).status == "ok"
+    assert (kernel.file("a.txt") or b"").splitlines()[::101] == [b"text", b"99  99"]
+    assert "as a file without extension; it can be csv" in kernel.write("a", body).errors[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("a.jsonl", "[]", "list, 0 items, jsonl"),
+        ("a.jsonl", "pd.DataFrame({'a': []})", "DataFrame, 0 rows, jsonl"),
+        ("a.csv", "iter([])", "list_iterator without items"),
+        ("a.txt", "''", "str, 0 characters"),
+    ],
+)
+def test_an_empty_value_is_told_from_none(kernel: Kernel, name: str, body: str, said: str) -> None:
+    kernel.run(FRAME)
+    ((error, text, _),) = kernel.write(name, body).errors
+    assert error == "CellError"
+    assert text.startswith(f"the cell ended in a value without content ({said}), so nothing was")
+    assert kernel.write(name, body, "allow_empty=True").status == "ok"
+    assert kernel.file(name) == b""
+
+
+def test_no_items_are_an_array_of_none(kernel: Kernel) -> None:
+    assert kernel.write("a.json", "(n for n in ())").status == "ok"
+    assert (kernel.file("a.json") or b"").split() == [b"[", b"]"]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a.html", 1), ("a.csv", 0)])
+def test_a_display_that_fails_is_shown_once_at_most(kernel: Kernel, name: str, shown: int) -> None:
+    body = "class Bad:\n    def _repr_html_(self): raise LookupError('mine')\nBad()"
+    names = [error for error, _, _ in kernel.write(name, body).errors]
+    assert names == ["LookupError"] * shown + ["OutputError"]

@@ -268,3 +268,22 @@ def test_traits_are_the_defaults_of_a_line(run: Run, stored: Stored) -> None:
     assert run("assert result.md5").error is None
     run("%config AdlsMagics.profile = 'nosuch'")
     assert "nosuch" in str(run("%adls_upload a.csv z.csv").error)
+
+
+def test_a_variable_whose_text_is_only_a_display_needs_an_extension(
+    run: Run, stored: Stored
+) -> None:
+    run("import pandas as pd; df = pd.DataFrame({'a': [1]}); number = 7")
+    for line in ("df d/", "number d/", "df d/df.gz"):
+        error = run(f"%adls_upload --var {line}").error
+        assert isinstance(error, OutputError)
+        assert "cannot be written as a file without extension; it can be" in str(error)
+    assert stored() == {}
+
+
+def test_a_dry_run_takes_nothing_from_a_variable(run: Run, stored: Stored) -> None:
+    run("rows = map(dict, [{'a': 0}, {'a': 1}])")
+    text = run("%adls_upload --var rows d/rows.jsonl --dry-run").out
+    assert "\nrows: its first item was taken to look at it; the next write of it begins" in text
+    assert run("%adls_upload --var rows d/rows.jsonl").error is None
+    assert stored() == {"d/rows.jsonl": b'{"a": 0}\n{"a": 1}\n'}

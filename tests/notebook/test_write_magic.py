@@ -245,3 +245,15 @@ def test_an_option_that_is_a_dict(run: Run, stored: Stored, value: str) -> None:
     run("from matplotlib.figure import Figure; name = \"it's\"; title = {'Title': name}")
     assert run(f"%%adls_write x.png --opt metadata={value}\nFigure()").error is None
     assert b"Title\0it's" in stored()["x.png"]
+
+
+def test_rows_that_cannot_be_appended_are_all_there_for_another_file(
+    run: Run, stored: Stored
+) -> None:
+    run("%%adls_write x.csv\n[{'a': 1}]")
+    run("rows = iter([{'b': 1}, {'b': 2}])")
+    ran = run("%%adls_write x.csv --append\nrows")
+    assert "has other columns" in str(ran.error)
+    assert "its first item was taken" in str(ran.error)
+    assert run("%%adls_write y.csv\nrows").error is None
+    assert stored() == {"x.csv": b"a\n1\n", "y.csv": b"b\n1\n2\n"}

@@ -189,7 +189,7 @@ def test_a_late_column_of_an_iterator_is_an_error() -> None:
 
 
 def test_an_iterator_of_rows_is_no_parquet() -> None:
-    with pytest.raises(OutputError, match=r"a generator cannot .*it can be csv, tsv, json, jsonl$"):
+    with pytest.raises(OutputError, match=r"a generator cannot .* be csv, tsv, json, jsonl \("):
         output.plan((row for row in ROWS), ".parquet")
 
 
@@ -325,7 +325,7 @@ def test_what_savefig_hands_on_to_pillow() -> None:
     ],
 )
 def test_offered_is_what_this_very_value_can_be(make: Any, offers: str) -> None:
-    with pytest.raises(OutputError, match=rf"; it can be {offers}$"):
+    with pytest.raises(OutputError, match=rf"; it can be {offers}( \(its first .*)?$"):
         output.plan(make(), ".parquet")
     for name in offers.split(", "):
         assert written(make(), f".{name}"), name
