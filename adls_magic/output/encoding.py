@@ -150,6 +150,8 @@ class Encoding:
         except BaseException as error:  # a panic of polars is no Exception
             if output.failure is not None:
                 raise output.failure from None
+            if isinstance(error, OutputError):
+                raise self._noted(error) from None
             source = self._forms.source
             if isinstance(error, AdlsError) or (source and source.failure is not None):
                 raise

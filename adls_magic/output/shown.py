@@ -61,7 +61,9 @@ def says_nothing(value: Any, forms: Forms) -> bool:
     """
     if forms.source is not None or pictures.forms(value) is not None:
         return True
-    return (not forms.writers and is_readable(value)) or _shows_a_preview(value)
+    if not forms.writers:
+        return is_readable(value)
+    return _shows_a_preview(value)
 
 
 def _shows_a_preview(value: Any) -> bool:
@@ -72,7 +74,9 @@ def _shows_a_preview(value: Any) -> bool:
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(value, polars.LazyFrame):
         return True
-    return any(hasattr(type(value), f"__arrow_c_{kind}__") for kind in ("stream", "array"))
+    if type(value).__module__.partition(".")[0] == "pyarrow":
+        return True
+    return hasattr(value, "__arrow_c_stream__")
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def frames() -> Any:
         (lambda: iter(ROWS), ".jsonl", LINES),
         (lambda: map(dict, ROWS), ".jsonl", LINES),
         (lambda: zip("ab", "cd", strict=True), ".csv", b"a,c\nb,d\n"),
-        (frames, ".jsonl", LINES),
+        (frames, ".csv", b"a\n0\n1\n2\n"),
         (lambda: iter(["a", "b", "c"]), ".txt", b"abc"),
         (lambda: (piece for piece in (b"a", b"b")), ".bin", b"ab"),
         (lambda: iter([None, {"a": 1}]), ".jsonl", b'null\n{"a": 1}\n'),
@@ -83,6 +83,11 @@ def test_a_writing_that_fails_says_what_is_gone() -> None:
     ):
         written(items, ".csv")
     assert written(items, ".csv") == b"a\n3\n"
+    pieces = iter([pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]})])
+    with pytest.raises(
+        OutputError, match=r"which the first one lacks; give .*\(what it gave until"
+    ):
+        written(pieces, ".csv")
     items = iter([{"a": object()}, {"a": 1}])  # type: ignore[dict-item]
     with pytest.raises(OutputError, match=r"has no form in JSON \(its first item was taken to"):
         written(items, ".jsonl")

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_short_text_can_be_in_a_file_without_extension(value: Any, text: str |
         (lambda: iter([{"a": 1}]), "jsonl"),
         (lambda: pa.table({"a": [1]}), "parquet"),
         (lambda: pa.array([1]), "csv"),
+        (lambda: pyarrow.dataset.dataset(pa.table({"a": [1]})), "csv"),
         (lambda: pl.LazyFrame({"a": [1]}), "csv"),
     ],
 )
