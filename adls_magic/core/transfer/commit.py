@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import inspect
 import warnings
+import weakref
+from types import FrameType
 from typing import Self
 
 
@@ -15,6 +19,7 @@ class CommittedOnExit:
     """
 
     name: str
+    closed: bool
 
     def close(self) -> None:
         """Let the file appear."""
@@ -33,12 +38,21 @@ class CommittedOnExit:
         else:
             self.abort()
 
+    def drop_at_exit(self) -> None:
+        """Discard it when the process ends, while the threads that are to be ended are alive.
+
+        Later they are stopped wherever they are, perhaps with a lock that is never released.
+        """
+        _open.add(self)
+
     def __del__(self) -> None:
         # `closed` is missing where the constructor has failed.
-        if getattr(self, "closed", True):
-            return
-        here = inspect.currentframe()
-        dropping = here.f_back if here else None  # None at the end of the program
+        if not getattr(self, "closed", True):
+            here = inspect.currentframe()
+            self._drop(here.f_back if here else None)
+
+    def _drop(self, dropping: FrameType | None) -> None:
+        """Discard it; `dropping` is None at the end of the program."""
         try:
             # Not `warn`, which shows the same once only, and a cell may be run again. No
             # ResourceWarning, as these are hidden, and something is lost.
@@ -50,3 +64,14 @@ class CommittedOnExit:
             )
         finally:
             self.abort()
+
+
+_open: weakref.WeakSet[CommittedOnExit] = weakref.WeakSet()
+
+
+@atexit.register
+def _drop_all() -> None:
+    with contextlib.ExitStack() as dropping:  # also when one of them fails
+        for file in list(_open):
+            if not file.closed:
+                dropping.callback(file._drop, None)

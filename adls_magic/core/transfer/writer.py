@@ -62,6 +62,7 @@ class Writer(CommittedOnExit, io.BufferedIOBase):
             self.skipped = True
             self._transfer.skip(skipped)
         self._is_closed = False  # only now is there something to be closed
+        self.drop_at_exit()
 
     def _md5(self) -> Callable[[], str] | None:
         digest = self._digest
