@@ -100,7 +100,7 @@ class Lab:
                 self._server.wait(10)
             except subprocess.TimeoutExpired:
                 self._server.kill()
-                self._server.wait(5)
+                self._server.wait(60)
 
     def open(self, name: str, sources: Sequence[str]) -> Notebook:
         """Write a notebook with these code cells and open it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import subprocess
@@ -13,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from patience import wait_until
+from patience import PATIENCE, wait_until, wait_until_still
 
 from adls_magic.lake import LocalLake
 from adls_magic.lake.commit import BLOCKS
 from adls_magic.lake.locks import PathLocks
 from adls_magic.lake.server import Server
 
-from .wire import Wire, wire_of
+from .wire import Wire, has_come, waiting, wire_of
 
 
 @pytest.fixture
@@ -31,10 +30,6 @@ def lake(tmp_path: Path) -> Iterator[LocalLake]:
 
 
 resource = pytest.importorskip("resource")
-
-
-def waiting(root: Path) -> list[Path]:
-    return list((root / ".adls-lake" / "waiting").iterdir())
 
 
 def test_committed_files_are_plain_files(wire: Wire, lake: LocalLake, place: str) -> None:
@@ -153,24 +148,13 @@ def test_leftovers_are_swept_at_start(tmp_path: Path) -> None:
         assert list((tmp_path / ".adls-lake" / "trash").iterdir()) == []
 
 
-def send_half(wire: Wire, path: str, position: int, body: bytes, length: int) -> None:
-    """Begin an append and break it off."""
-    connection = wire.connect()
-    target = f"/{wire.account}{path}?action=append&position={position}"
-    headers = wire.headers("PATCH", target, None, {"Content-Length": str(length)})
-    connection.putrequest("PATCH", target, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders(body)
-    time.sleep(0.1)
-    connection.close()
-
-
 def test_an_append_that_breaks_off_changes_nothing(wire: Wire, lake: LocalLake, place: str) -> None:
     wire.create(place)
     wire.append(place, 0, b"0123456789")
-    send_half(wire, place, 0, b"XXXXX", 10)
-    send_half(wire, place, 10, b"YYYYY", 10)
+    for position, half in ((0, b"XXXXX"), (10, b"YYYYY")):
+        connection = wire.begin_append(place, position, half, 10)
+        wait_until(lambda half=half: has_come(lake.root, half))
+        connection.close()
     wait_until(lambda: len(waiting(lake.root)) == 1)
     assert wire.flush(place, 20).code == "InvalidFlushPosition"
     assert wire.append(place, 10, b"abcdefghij").status == 202
@@ -179,26 +163,12 @@ def test_an_append_that_breaks_off_changes_nothing(wire: Wire, lake: LocalLake, 
     assert waiting(lake.root) == []
 
 
-def begin_append(
-    wire: Wire, place: str, position: int, data: bytes, length: int
-) -> http.client.HTTPConnection:
-    """Send the head of an append and the first bytes of its body."""
-    connection = wire.connect()
-    target = f"/{wire.account}{place}?action=append&position={position}"
-    headers = wire.headers("PATCH", target, None, {"Content-Length": str(length)})
-    connection.putrequest("PATCH", target, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders(data)
-    return connection
-
-
 def test_flush_while_an_append_is_on_its_way(wire: Wire, lake: LocalLake, place: str) -> None:
     """A slow append must not reach into the file that the flush has committed."""
     wire.create(place)
     wire.append(place, 0, b"0123456789")
-    connection = begin_append(wire, place, 10, b"abcde", 10)
-    time.sleep(0.1)
+    connection = wire.begin_append(place, 10, b"abcde", 10)
+    wait_until(lambda: has_come(lake.root, b"abcde"))
     assert wire.flush(place, 10).status == 200
     connection.send(b"fghij")
     assert connection.getresponse().status == 202
@@ -213,8 +183,8 @@ def test_create_and_delete_while_an_append_is_on_its_way(
 ) -> None:
     for final in ("create", "delete"):
         wire.create(place)
-        connection = begin_append(wire, place, 0, b"01234", 10)
-        time.sleep(0.05)
+        connection = wire.begin_append(place, 0, b"01234", 10)
+        wait_until(lambda: has_come(lake.root, b"01234"))
         assert (
             wire.create(place) if final == "create" else wire.send("DELETE", place)
         ).status < 300
@@ -334,7 +304,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         assert wire.write("/lake/z", b"goes on").status == 200
         wire.close()
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def tiny_disk(folder: Path) -> bool:
@@ -382,14 +352,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 def test_memory_does_not_depend_on_the_body(wire: Wire, place: str) -> None:
     wire.create(place)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    connection = wire.connect()
-    size = 256 << 20
-    target = f"/{wire.account}{place}?action=append&position=0"
-    headers = wire.headers("PATCH", target, None, {"Content-Length": str(size)})
-    connection.putrequest("PATCH", target, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders()
+    connection = wire.begin_append(place, 0, None, 256 << 20)
     block = bytes(1 << 20)
     for _ in range(256):
         connection.send(block)
@@ -447,8 +410,12 @@ def test_holds_exclude_each_other() -> None:
         with locks.hold(trees=(("f", "a"),)):
             thread = threading.Thread(target=other, args=(key, tree))
             thread.start()
-            assert entered.wait(0.1 if excluded else 5) is not excluded, key
-        thread.join(5)
+            if excluded:
+                wait_until_still(thread)
+                assert not entered.is_set(), key
+            else:
+                assert entered.wait(PATIENCE), key
+        thread.join(PATIENCE)
         assert entered.is_set()
 
 

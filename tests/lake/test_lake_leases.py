@@ -11,12 +11,13 @@ from collections.abc import Callable
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.filedatalake import DataLakeLeaseClient, DataLakeServiceClient
+from patience import wait_until
 
 from adls_magic.lake import LocalLake
 from adls_magic.lake.answers import Refusal
 from adls_magic.lake.leases import Leases
 
-from .wire import Reply, Wire
+from .wire import Reply, Wire, has_come
 
 A = "11111111-2222-3333-4444-555555555555"
 B = "99999999-8888-7777-6666-555555555555"
@@ -126,26 +127,23 @@ def test_a_lease_can_carry_conditions(wire: Wire, place: str) -> None:
 
 
 @pytest.mark.parametrize("flush", [False, True])
-def test_a_body_that_takes_longer_than_its_lease(wire: Wire, place: str, flush: bool) -> None:
+def test_a_body_that_takes_longer_than_its_lease(
+    wire: Wire, lake: LocalLake, place: str, flush: bool
+) -> None:
     """It came in while the lease was good, and would wait beside what the next one sends."""
     wire.create(place)
     given = {"x_ms_lease_duration": "60", "x_ms_proposed_lease_id": A}
     lease(wire, place, "acquire", **given)
-    target = f"/{wire.account}{place}?action=append&position=0" + "&flush=true" * flush
-    slow = wire.connect()
-    headers = wire.headers("PATCH", target, b"abcdef", {"x-ms-lease-id": A})
-    slow.putrequest("PATCH", target, skip_accept_encoding=True)
-    for name, value in headers.items():
-        slow.putheader(name, value)
-    slow.endheaders(b"abc")
-    time.sleep(0.1)  # for the first half to be on its way; without it the test is only easier
+    query = "&flush=true" * flush
+    slow = wire.begin_append(place, 0, b"first half", 20, query, x_ms_lease_id=A)
+    wait_until(lambda: has_come(lake.root, b"first half"))
     lease(wire, place, "break", x_ms_lease_break_period="0")
     lease(wire, place, "acquire", x_ms_lease_duration="60", x_ms_proposed_lease_id=B)
-    slow.send(b"def")
+    slow.send(b"other half")
     answer = slow.getresponse()
     assert (answer.status, answer.headers["x-ms-error-code"]) == (412, "LeaseIdMismatch")
     answer.read()
-    reply = wire.flush(place, 6, x_ms_lease_id=B)
+    reply = wire.flush(place, 20, x_ms_lease_id=B)
     assert (reply.status, reply.code) == (400, "InvalidFlushPosition")
 
 

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import wait_until
 
 from adls_magic.lake import LakeInUseError, LocalLake, find_or_start, stop_all
 from adls_magic.lake.local import FoundLake
 
-from .wire import wire_of
+from .wire import has_come, wire_of
 
 PUBLISHED_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -195,13 +196,8 @@ def test_stop_in_the_middle_of_requests(tmp_path: Path) -> None:
     with LocalLake(tmp_path) as lake:
         wire = wire_of(lake)
         wire.create("/lake/x")
-        connection = wire.connect()
-        target = f"/{wire.account}/lake/x?action=append&position=0"
-        headers = wire.headers("PATCH", target, None, {"Content-Length": "1000000"})
-        connection.putrequest("PATCH", target)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders(b"half of it")
+        wire.begin_append("/lake/x", 0, b"half of it", 1_000_000)
+        wait_until(lambda: has_come(tmp_path, b"half of it"))
     wire.close()
 
 

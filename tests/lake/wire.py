@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
 import hashlib
 import hmac
@@ -11,6 +12,7 @@ import json
 import time
 import urllib.parse
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 VERSION = "2023-11-03"
@@ -112,6 +114,29 @@ class Wire:
             used.close()
         return reply
 
+    def begin_append(
+        self,
+        path: str,
+        position: int,
+        data: bytes | None,
+        length: int,
+        query: str = "",
+        **extra: Any,
+    ) -> http.client.HTTPConnection:
+        """Send the head of an append of `length` bytes and the first of them; the rest is to come.
+
+        `has_come` tells when the lake has them.
+        """
+        given = {name.replace("_", "-"): value for name, value in extra.items()}
+        target = f"/{self.account}{path}?action=append&position={position}{query}"
+        headers = self.headers("PATCH", target, None, {"Content-Length": str(length), **given})
+        connection = self.connect()
+        connection.putrequest("PATCH", target, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(data)
+        return connection
+
     # The calls that most tests need
 
     def create(self, path: str, **extra: Any) -> Reply:
@@ -143,6 +168,18 @@ class Wire:
             reply = self.flush(path, len(data))
         assert reply.status in (200, 201)
         return reply
+
+
+def waiting(root: Path) -> list[Path]:
+    """Return the files in which a lake keeps what is not flushed yet."""
+    return list((root / ".adls-lake" / "waiting").iterdir())
+
+
+def has_come(root: Path, data: bytes) -> bool:
+    """True when the lake has written these bytes of an append that is on its way."""
+    with contextlib.suppress(FileNotFoundError):  # one of another append, which has ended
+        return any(data in file.read_bytes() for file in waiting(root))
+    return False
 
 
 def wire_of(lake: Any) -> Wire:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from patience import AT_ONCE
 
 from adls_magic.completion import Word, as_written
 from adls_magic.core.account import Account, session
@@ -121,7 +122,7 @@ def test_a_lake_that_does_not_answer_costs_a_second_and_no_error(
         session.configure(Account("acc", endpoint, auth="anonymous", filesystem="fs"))
         began = time.monotonic()
         assert others(complete("%adls_ls x")) == []
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < AT_ONCE
 
 
 def test_nothing_configured_is_no_error(complete: Complete) -> None:

@@ -181,18 +181,27 @@ from adls_magic.core.account.resolve import locate
 from adls_magic.core.service.client import Client
 from adls_magic.core.transfer import lease
 lease._UNNOTICED = 0.0
+publish, shown = get_ipython().display_pub.publish, threading.Event()
+def publish_and_see(*given, **options):
+    publish(*given, **options)
+    if "another writer holds" in str(given) + str(options):
+        shown.set()
+get_ipython().display_pub.publish = publish_and_see
 account, remote = locate("x.log")
 client, theirs = Client(account), str(uuid.uuid4())
 client.create(remote)
 client.acquire_lease(remote, theirs, seconds=60)
-threading.Timer(2.0, client.release_lease, (remote, theirs)).start()
+def release():
+    shown.wait(60)
+    client.release_lease(remote, theirs)
+threading.Thread(target=release).start()
 """
     notebook = execute(
         f"%load_ext adls_magic\n%adls_config --local {lake.root}",
         hold,
         "%%adls_write x.log --append\nprint('line')",
     )
-    shown, said = notebook.cells[2].outputs
+    shown, said = notebook.cells[2].outputs  # were it not shown, the lease would not be released
     assert (shown.output_type, shown.data) == ("display_data", {})
     assert said.text.startswith("Appended 5 B to")
     assert (lake.root / "lake/x.log").read_text() == "line\n"
