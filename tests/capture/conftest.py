@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from jupyter_core.utils import ensure_event_loop
 from kernels import start_kernel
+from patience import LONG, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -60,7 +61,7 @@ class Ran:
     errors: list[tuple[str, str, int]] = field(default_factory=list)  # name, text, lines shown
     shown: list[dict[str, str]] = field(default_factory=list)
     order: list[str] = field(default_factory=list)  # kinds of what was shown
-    seconds: float = 0.0
+    seconds: float = 0.0  # from the start, or from the stop
     printed_at: list[float] = field(default_factory=list)  # seconds after the start
 
     def take(self, message: dict[str, Any]) -> None:
@@ -87,19 +88,29 @@ class Kernel:
         self.manager, self._client = start_kernel(env=environment)
         assert self.run(PRELUDE).status == "ok"
 
-    def run(self, code: str, *, stop_after: float | None = None) -> Ran:
-        """Run a cell, perhaps interrupt it after some seconds, and return what it did."""
-        timer = threading.Timer(stop_after or 0, self._interrupt)
-        if stop_after is not None:
-            timer.start()
-        ran = Ran()
-        began = time.monotonic()
-        reply = self._client.execute_interactive(code, output_hook=ran.take, timeout=60)
-        ran.seconds = time.monotonic() - began
-        ran.printed_at = [moment - began for moment in ran.printed_at]
+    def run(self, code: str, *, stop_once: Callable[[], object] | None = None) -> Ran:
+        """Run a cell, perhaps interrupt it a moment after something is so; return what it did."""
+        ran, is_over = Ran(), threading.Event()
+
+        def stop() -> None:
+            wait_until(lambda: is_over.is_set() or (stop_once and stop_once()))
+            if not is_over.wait(0.3):
+                began.append(time.monotonic())
+                self._interrupt()
+
+        stopping = threading.Thread(target=stop) if stop_once else None
+        began = [time.monotonic()]
+        if stopping:
+            stopping.start()
+        try:
+            reply = self._client.execute_interactive(code, output_hook=ran.take, timeout=LONG)
+        finally:
+            is_over.set()
+            if stopping:
+                stopping.join()
+        ran.seconds = time.monotonic() - began[-1]
+        ran.printed_at = [moment - began[0] for moment in ran.printed_at]
         ran.status = reply["content"]["status"]
-        if stop_after is not None:
-            timer.join()
         return ran
 
     def _interrupt(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
+from patience import AT_ONCE
 
 from .conftest import Kernel
 
@@ -67,16 +69,18 @@ def test_await_is_explained_before_anything_runs(kernel: Kernel, body: str) -> N
 @pytest.mark.parametrize(
     "body",
     [
-        "import time\nprint('x')\nwhile True: time.sleep(0.01)",
-        "while True: print('x')",
-        "print('x')\n!sleep 30\nprint('went on')",
-        "import subprocess\nsubprocess.run('yes', shell=True)",
+        "import time\nprint('x')\nbegun()\nwhile True: time.sleep(0.01)",
+        "begun()\nwhile True: print('x')",
+        "print('x')\n!touch MARK; exec sleep 60\nprint('went on')",
+        "import subprocess\nsubprocess.run('touch MARK; exec yes', shell=True)",
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="shell commands of a unix")
-def test_stop(kernel: Kernel, body: str) -> None:
-    ran = kernel.run(f"%%write a.txt\n{body}", stop_after=0.5)
-    assert ran.seconds < 5
+def test_stop(kernel: Kernel, body: str, tmp_path: Path) -> None:
+    mark = tmp_path / "begun"
+    body = body.replace("MARK", str(mark)).replace("begun()", f"open({str(mark)!r}, 'w').close()")
+    ran = kernel.run(f"%%write a.txt\n{body}", stop_once=mark.exists)
+    assert ran.seconds < AT_ONCE
     assert [name for name, _, _ in ran.errors] == ["KeyboardInterrupt", "CellError"]
     assert ran.errors[1][1] == "the cell was stopped, so nothing was written to a.txt"
     assert kernel.file("a.txt") is None

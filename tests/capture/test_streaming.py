@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from patience import AT_ONCE, PATIENCE
 
 from adls_magic.capture.target import Target, UnsentError
 from adls_magic.output.forms import Sink
@@ -65,6 +66,7 @@ class Line(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.may_read = threading.Event()
         self.may_read.set()
+        self.is_asked = threading.Event()  # to take bytes
         self.received = 0
         self.sizes: dict[str, int] = {}
         self.lock = threading.Lock()
@@ -105,6 +107,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         left = int(self.headers.get("Content-Length", "0"))
         while left:
+            self.server.is_asked.set()
             self.server.may_read.wait()
             left -= (count := len(self.rfile.read(min(left, 256 * 1024))))
             with self.server.lock:
@@ -153,6 +156,15 @@ def test_memory_does_not_grow_with_the_text(line: Line, tmp_path: Path) -> None:
     assert large - small < 160
 
 
+def is_at_work(process: int) -> bool:
+    """True when a thread of it runs, or would if the machine were not busy."""
+    try:
+        stats = [(each / "stat").read_text() for each in Path(f"/proc/{process}/task").iterdir()]
+    except OSError:  # one has ended meanwhile
+        return True
+    return any(stat.rpartition(")")[2].split()[0] != "S" for stat in stats)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="sizes of Linux's socket buffers")
 def test_a_slow_line_holds_the_producer_back(line: Line, tmp_path: Path) -> None:
     line.may_read.clear()
@@ -165,7 +177,7 @@ def test_a_slow_line_holds_the_producer_back(line: Line, tmp_path: Path) -> None
     seen, since = 0, time.monotonic()
     while process.poll() is None and (not seen or time.monotonic() - since < 1):
         time.sleep(0.05)
-        if (now := printed()) != seen:
+        if (now := printed()) != seen or is_at_work(process.pid):
             seen, since = now, time.monotonic()
     assert process.poll() is None
     # Pieces of 1 MiB: two under way, a few filled, the rest in the system's buffers.
@@ -191,19 +203,29 @@ session.configure(adls_magic.connect("acct", account_key="a2V5", endpoint="{}", 
         "!head -c 100000000 /dev/zero",
         "thread = threading.Thread(target=lambda: print('x' * 100_000_000)); thread.start()\n"
         "print('waits for its turn')\ntime.sleep(60)",
-        "late = subprocess.Popen('head -c 100000000 /dev/zero', shell=True)\ntime.sleep(0.3)",
+        "late = subprocess.Popen('head -c 100000000 /dev/zero', shell=True)\n"
+        "while not os.path.exists('MARK'): time.sleep(0.01)",
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="sizes of Linux's socket buffers")
 def test_stop_ends_a_cell_whose_text_does_not_get_through(
-    line: Line, kernel: Kernel, body: str
+    line: Line, kernel: Kernel, body: str, tmp_path: Path
 ) -> None:
+    mark = tmp_path / "is held up"
+
+    def is_held_up() -> bool:
+        if line.is_asked.is_set():
+            mark.touch()
+        return mark.exists()
+
     line.may_read.clear()
     kernel.run(CONNECTED.format(f"http://127.0.0.1:{line.server_address[1]}/acct"))
     before = kernel.value("os.readlink('/proc/self/fd/1')")
-    ran = kernel.run(f"%%adls_write x.txt --chunk-size 1MiB --workers 1\n{body}", stop_after=1)
+    body = body.replace("MARK", str(mark))
+    cell = f"%%adls_write x.txt --chunk-size 1MiB --workers 1\n{body}"
+    ran = kernel.run(cell, stop_once=is_held_up)
     assert ran.status == "error"
-    assert ran.seconds < 30  # the line never moves again
+    assert ran.seconds < AT_ONCE  # the line never moves again
     assert [name for name, _, _ in ran.errors][-1] in ("CellError", "UploadStopped")
     after = kernel.run("print('as ever')\nprint(os.readlink('/proc/self/fd/1'))")
     assert after.streams["stdout"] == f"as ever\n{before}\n"
@@ -211,10 +233,12 @@ def test_stop_ends_a_cell_whose_text_does_not_get_through(
     kernel.run("%unload_ext adls_magic")
 
 
-def test_stop_while_the_last_text_is_taken(kernel: Kernel) -> None:
+def test_stop_while_the_last_text_is_taken(kernel: Kernel, tmp_path: Path) -> None:
+    mark = tmp_path / "hangs"
     kernel.run(
         "import time\nclass Hangs:\n    size = 0\n"
         "    def write(self, data):\n"
+        f"        if self.size: open({str(mark)!r}, 'w').close()\n"
         "        while self.size: time.sleep(0.01)\n"
         "        self.size += len(data)\n"
         "@register_cell_magic\n"
@@ -223,7 +247,7 @@ def test_stop_while_the_last_text_is_taken(kernel: Kernel) -> None:
         "               open_target=lambda kind: contextlib.nullcontext(Hangs()))"
     )
     body = "print('x' * 1_100_000)\nprint('é' * 200_000)\nended = True"
-    ran = kernel.run(f"%%hang\n{body}", stop_after=1)
+    ran = kernel.run(f"%%hang\n{body}", stop_once=mark.exists)
     said = "the cell was stopped, so nothing was written to x.txt"
     assert ran.errors == [("CellError", said, 1)]
     assert kernel.value("(ended, type(sys.stdout) is type(sys.stderr))") == (True, True)
@@ -252,7 +276,7 @@ def test_a_file_given_up_while_it_is_opened_is_discarded() -> None:
     target, stop = Target(slow, None, ""), KeyboardInterrupt()
     thread = threading.Thread(target=sending)
     thread.start()
-    assert opening.wait(20)
+    assert opening.wait(PATIENCE)
     target.discard(stop)
     may_open.set()
     thread.join()

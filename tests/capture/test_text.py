@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -138,7 +139,8 @@ def test_log_records_of_a_stream_from_before(kernel: Kernel) -> None:
 
 
 @unix
-def test_children_of_the_cell(kernel: Kernel) -> None:
+def test_children_of_the_cell(kernel: Kernel, tmp_path: Path) -> None:
+    go = tmp_path / "go"
     kernel.run("import multiprocessing, warnings\nforked = multiprocessing.get_context('fork')")
     ran = kernel.write(
         "a.txt",
@@ -148,12 +150,14 @@ def test_children_of_the_cell(kernel: Kernel) -> None:
         "    child = forked.Process(target=lambda: print('forked'))\n"
         "    child.start()\n"
         "child.join()\n"
-        "late = subprocess.Popen('sleep 0.4; echo late', shell=True)\n"
+        f"waits = 'until test -e {go}; do sleep 0.05; done; echo late'\n"
+        "late = subprocess.Popen(waits, shell=True)\n"
         "print('end')",
     )
+    assert ran.status == "ok"  # and it has not waited for the one that goes on
     assert kernel.file("a.txt") == b"forked\nend\n"
-    assert ran.seconds < 0.4 + 2
-    after = kernel.run("late.wait(); time.sleep(0.2)")
+    go.touch()
+    after = kernel.run("late.wait(); time.sleep(1)")  # it comes through threads and a pipe
     assert "late\n" in after.streams["stdout"]
 
 
