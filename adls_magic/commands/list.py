@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from adls_magic.arguments import ListArguments
 from adls_magic.commands import Defaults, locate
-from adls_magic.core.text import count, format_size, printable, table
+from adls_magic.core.errors import printable
+from adls_magic.core.text import count, format_size, table
 
 if TYPE_CHECKING:
     from adls_magic.core.account.address import RemotePath
@@ -74,7 +75,7 @@ def _entries(client: Client, remote: RemotePath, recursive: bool) -> tuple[list[
 
 def _row(item: PathItem, base: str, *, long: bool) -> tuple[str, ...]:
     name = item.name[len(base) :].lstrip("/") if base else item.name
-    name = f"{printable(name)}{'/' if item.is_directory else ''}"
+    name = f"{printable(name, keep='')}{'/' if item.is_directory else ''}"
     if long:
         size = "-" if item.is_directory else str(item.size)
         return name, size, f"{item.modified:%Y-%m-%d %H:%M:%S}", item.etag

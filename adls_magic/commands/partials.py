@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from adls_magic.arguments import ListArguments
 from adls_magic.commands import Defaults, locate
-from adls_magic.core.text import count, format_age, format_size, printable, table
+from adls_magic.core.errors import printable
+from adls_magic.core.text import count, format_age, format_size, table
 
 if TYPE_CHECKING:
     from adls_magic.core.account.address import RemotePath
@@ -88,10 +89,12 @@ def _row(partial: Partial, directory: RemotePath, *, long: bool) -> tuple[str, .
     from adls_magic.core.transfer.partials import is_cut
 
     item = partial.item
-    target = printable(partial.target[len(directory.path) :].lstrip("/"))
+    target = printable(partial.target[len(directory.path) :].lstrip("/"), keep="")
     if is_cut(partial.target) and not partial.is_stub:
         target += "…"
-    name = "(empty, in its place)" if partial.is_stub else printable(item.name.rpartition("/")[2])
+    name = printable(item.name.rpartition("/")[2], keep="")
+    if partial.is_stub:
+        name = "(empty, in its place)"
     if long:
         return target, str(item.size), f"{item.modified:%Y-%m-%d %H:%M:%S}", item.etag, name
     return target, format_size(item.size), format_age(item.modified), name

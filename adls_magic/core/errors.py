@@ -33,13 +33,18 @@ class _OneLine(BaseException):
         return [f"{type(self).__name__}: {self}"]
 
 
-def printable(text: str) -> str:
-    """Escape what could rewrite the screen; names and a server's words stand in messages."""
+def printable(text: str, *, keep: str = "\n") -> str:
+    """Escape what could rewrite the screen; names and a server's words stand in messages.
+
+    Args:
+        text: to be shown.
+        keep: control characters that stay; none of them where a name must not leave its line.
+    """
     if text.isprintable():
         return text
     return "".join(
         character
-        if character.isprintable() or character == "\n"
+        if character.isprintable() or character in keep
         else character.encode("unicode_escape").decode()
         for character in text
     )

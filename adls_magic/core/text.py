@@ -198,11 +198,6 @@ def common_directory(urls: Sequence[str]) -> str:
     return "/".join([*shared, ""]) if shared else ""
 
 
-def printable(name: str) -> str:
-    """Return a name without control characters, which could rewrite the terminal's screen."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Return `rows` in aligned columns; those numbered in `right` are aligned to the right."""
     if not rows:

@@ -181,8 +181,9 @@ def _harmless(text: str) -> str:
 
 
 def _moment(text: str | None) -> datetime | None:
+    """Return a SAS's date or time in UTC, None when it cannot be read."""
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -11,13 +11,13 @@ import re
 import threading
 import time
 from collections.abc import MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
+from adls_magic.core.account.identity import STORAGE_SCOPE, TokenCredential
 from adls_magic.core.errors import AdlsError, CredentialError
 from adls_magic.core.secret import Secret, SecretText
 from adls_magic.core.service.authorization import Authorization, http_date
 
-_SCOPE = "https://storage.azure.com/.default"
 _RENEW_BEFORE = 300.0  # seconds before its expiry at which a token is replaced
 _LAST_MOMENT = 10.0  # seconds before its expiry up to which a token is used when no other is had
 _TRY_AGAIN = 30.0  # seconds until the next attempt to replace a token that is still good
@@ -30,17 +30,10 @@ _NOBODY = (
 )
 
 
-class TokenSource(Protocol):
-    """Anything of azure-identity's kind: `get_token(scope)` gives `.token` and `.expires_on`."""
-
-    def get_token(self, *scopes: str, **options: str) -> Any:
-        """Return a token object with `token` (text) and `expires_on` (seconds since 1970)."""
-
-
 class Bearer(Authorization):
     """A bearer token from a token source, renewed before it expires."""
 
-    def __init__(self, source: TokenSource) -> None:
+    def __init__(self, source: TokenCredential) -> None:
         self._source = source
         self._lock = threading.Lock()
         self._token: Secret | None = None
@@ -98,10 +91,10 @@ class Bearer(Authorization):
     def _ask(self) -> Any:
         if self._asked:
             try:
-                return self._source.get_token(_SCOPE, **self._asked)
+                return self._source.get_token(STORAGE_SCOPE, **self._asked)
             except TypeError:  # a credential of the user's own may take the scope only
                 self._asked = {}
-        return self._source.get_token(_SCOPE)
+        return self._source.get_token(STORAGE_SCOPE)
 
 
 def _asked_for(challenge: str) -> dict[str, str]:

@@ -11,13 +11,13 @@ import base64
 import datetime
 import functools
 import hmac
-import time
 import urllib.parse
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
+from adls_magic.core.account.sas import read_facts
 from adls_magic.core.errors import CredentialError
-from adls_magic.core.secret import SecretText
+from adls_magic.core.secret import Secret, SecretText
 from adls_magic.core.service.authorization import Anonymous, Authorization, http_date
 from adls_magic.core.service.bearer import Bearer
 
@@ -110,34 +110,22 @@ class Sas(Authorization):
     def __init__(self, token: str) -> None:
         text = token.strip().lstrip("?")
         self._token: Callable[[], str] = lambda: text
-        fields = urllib.parse.parse_qs(text)
-        self._expiry = _parse_time(fields.get("se", [""])[0])
+        self._expires = read_facts(Secret(text)).expires
 
     def apply(self, method: str, target: str, headers: MutableMapping[str, str]) -> str:
         """Append the token to the query."""
         headers["x-ms-date"] = http_date()
-        if self._expiry is not None and self._expiry < time.time():
-            when = datetime.datetime.fromtimestamp(self._expiry, datetime.UTC)
+        expires = self._expires
+        if expires is not None and expires < datetime.datetime.now(datetime.UTC):
             raise CredentialError(
-                f"The SAS expired on {when:%Y-%m-%d at %H:%M} UTC: get a new one and set it with "
-                "%adls_config --prompt"
+                f"The SAS expired on {expires:%Y-%m-%d at %H:%M} UTC: get a new one and set it "
+                "with %adls_config --prompt"
             )
         return SecretText(f"{target}{'&' if '?' in target else '?'}{self._token()}")
 
     def rename_source(self, source: str) -> str:
         """Append the token to the source, which needs its own right to be moved."""
         return SecretText(f"{source}?{self._token()}")
-
-
-def _parse_time(text: str) -> float | None:
-    """Seconds since 1970 of a SAS's date or time, None when it is not readable."""
-    try:
-        moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return moment.timestamp()
 
 
 def authorization(account: Account) -> Authorization:
