@@ -164,6 +164,12 @@ def test_a_sas_of_the_future_is_said_but_a_skewed_clock_forgiven():
     check_in_time(token, origin="x", now=start - timedelta(minutes=10))
 
 
+def test_a_time_of_another_zone_is_told_in_utc():
+    token = Secret(sas() + "&st=2026-01-02T12:00:00%2B02:00")
+    with pytest.raises(CredentialError, match="not valid before 2026-01-02 10:00 UTC, in 2 h"):
+        check_in_time(token, origin="x", now=datetime(2026, 1, 2, 7, 59, tzinfo=UTC))
+
+
 @pytest.mark.parametrize(
     ("length", "text"),
     [

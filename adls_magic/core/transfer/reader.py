@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from adls_magic.core.errors import SourceError, SourceNotFoundError
+from adls_magic.core.errors import SourceError
+from adls_magic.core.transfer.unreadable import is_folder, unreadable
 
 BLOCK = 256 * 1024  # bytes; large enough to be cheap, small enough for the processor's cache
 _SAMPLE = 64 * 1024  # bytes at each end of a file that tell versions of it apart
@@ -69,14 +70,14 @@ class FileReader:
         try:
             flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
             self._fd = os.open(self._path, flags)
-        except FileNotFoundError:
-            raise SourceNotFoundError(f"There is no file {self._path}.") from None
         except (OSError, ValueError) as error:
-            raise SourceError(_unreadable(self._path, error)) from None
+            if os.path.isdir(self._path):  # noqa: PTH112 - never raises; Windows opens no folder
+                raise is_folder(self._path) from None
+            raise unreadable(self._path, error) from None
         self._stat = os.fstat(self._fd)
         if stat.S_ISDIR(self._stat.st_mode):
             os.close(self._fd)
-            raise SourceError(_is_directory(self._path))
+            raise is_folder(self._path)
         self.size = self._stat.st_size
         self.descriptor: int | None = self._fd
         self._lock = threading.Lock()  # only for platforms without positioned reads
@@ -167,18 +168,6 @@ class FileReader:
         """Close the file."""
         with contextlib.suppress(OSError):
             os.close(self._fd)
-
-
-def _unreadable(path: Path, error: OSError | ValueError) -> str:
-    with contextlib.suppress(OSError, ValueError):
-        if path.is_dir():
-            return _is_directory(path)
-    reason = getattr(error, "strerror", None) or "this is no name of a file"
-    return f"{str(path)[:200]!r} cannot be read: {reason}."
-
-
-def _is_directory(path: Path) -> str:
-    return f"{path} is a directory: add --recursive (-r) to upload what is in it."
 
 
 def _buffer() -> memoryview:

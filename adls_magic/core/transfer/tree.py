@@ -6,6 +6,7 @@ of `cp -r`, with links followed: the lake has none.
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adls_magic.core.errors import OptionError, SourceError, SourceNotFoundError
+from adls_magic.core.transfer.unreadable import is_folder, unreadable
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -95,14 +97,14 @@ def _source(text: str, recursive: bool, *, from_glob: bool = False) -> LocalSour
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if not stat.S_ISDIR(mode):
         if text.endswith(("/", os.sep)):
             raise SourceError(f"{text} is a file, not a folder")
         file = _file(path, "", mode)
         return LocalSource(path, _own_name(path), False, from_glob, (file,))
     if not recursive:
-        raise SourceError(f"{text} is a folder; add --recursive to upload what is in it")
+        raise is_folder(text)
     files: list[LocalFile] = []
     empty: list[str] = []
     for entry in _walk(path, "", ()):
@@ -129,7 +131,7 @@ def _walk(
         status = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise _unreadable(folder, error) from None
+        raise unreadable(folder, error) from None
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         raise SourceError(f"{folder} is a link to a folder that it is in; following it never ends")
@@ -141,7 +143,7 @@ def _walk(
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
         if stat.S_ISDIR(mode):
             yield from _walk(path, name, (*above, identity))
         else:
@@ -152,7 +154,7 @@ def _file(path: Path, name: str, mode: int) -> LocalFile:
     if not stat.S_ISREG(mode):
         raise SourceError(f"{path} is no regular file (a pipe, socket or device)")
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise SourceError(f"{path} cannot be read: permission denied")
+        raise unreadable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     return LocalFile(path, name)
 
 
@@ -164,14 +166,6 @@ def _text(name: str, path: Path) -> str:
             f"{str(path)!r} has a name that is not UTF-8, which the lake cannot hold; rename it"
         ) from None
     return name
-
-
-def _unreadable(path: Path, error: OSError) -> SourceError:
-    if isinstance(error, FileNotFoundError):
-        if path.is_symlink():
-            return SourceNotFoundError(f"{path} is a link to something that does not exist")
-        return SourceNotFoundError(f"{path} does not exist (looked in {Path.cwd()})")
-    return SourceError(f"{path} cannot be read: {(error.strerror or 'error').lower()}")
 
 
 # ── where it goes ────────────────────────────────────────────────────────────────────────────
