@@ -150,7 +150,7 @@ def _using(account: Account, arguments: ConfigArguments) -> str:
             "--filesystem NAME, or write paths as abfss://FILESYSTEM/..."
         )
     root = RemotePath(account.filesystem, "", is_directory=True)
-    return f"Using {display_url(account.endpoint, account.name, root)} ({kind})"
+    return f"Using {display_url(account.endpoint, root)} ({kind})"
 
 
 def _save(name: str, account: Account, asker: Asker) -> str:

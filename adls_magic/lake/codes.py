@@ -139,7 +139,6 @@ ERRORS: Mapping[str, tuple[int, str]] = {
         412,
         "The condition specified using HTTP conditional header(s) is not met.",
     ),
-    "LeaseIdMismatchWithResource": (412, f"{_LEASE_ID}."),
     "LeaseIdMismatch": (412, f"{_LEASE_ID}."),
     "LeaseIdMismatchWithBlobOperation": (412, f"{_LEASE_ID} for the blob."),
     "LeaseIdMissing": (

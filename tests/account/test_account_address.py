@@ -349,7 +349,7 @@ def test_what_is_displayed_can_be_parsed(endpoint, filesystem, path, directory):
     place = RemotePath(
         filesystem, path, is_directory=directory or not path, endpoint=url, account=account
     )
-    assert parse_path(display_url(url, account, place)) == place
+    assert parse_path(display_url(url, place)) == place
 
 
 @settings(max_examples=200, deadline=None)

@@ -217,6 +217,17 @@ def proxied(serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ConnectPro
         yield proxy, server
 
 
+@pytest.mark.parametrize(
+    ("value", "said"), [("text/✓", "is not Latin-1"), ("text/a\r\nX: y", "has a line break")]
+)
+def test_a_header_that_cannot_be_sent_is_named_and_not_shown(value: str, said: str, serve):
+    server = serve(lambda got: OK)
+    with Client(account_at(server.port), policy=QUICK) as client:
+        with pytest.raises(errors.OptionError, match=f"x-ms-content-type {said}") as caught:
+            client.create(X, content_type=value)
+    assert "text/" not in str(caught.value) and server.received == []
+
+
 LOOPBACK = ["127.0.0.1", "localhost", "LocalHost", "127.0.0.5", "azurite.localhost"]
 
 

@@ -174,12 +174,11 @@ def quote_path(path: str) -> str:
         ) from None
 
 
-def display_url(endpoint: str, account: str, remote: RemotePath) -> str:
+def display_url(endpoint: str, remote: RemotePath) -> str:
     """Return the URL of a place as a user reads it and `parse_path` takes it.
 
     Args:
         endpoint: base URL of the account.
-        account: its name; kept for symmetry, as a path-style endpoint already ends in it.
         remote: the place.
     """
     slash = "/" if remote.is_directory and remote.path else ""

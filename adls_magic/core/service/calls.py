@@ -59,7 +59,7 @@ class Calls:
 
     def url(self, remote: RemotePath) -> str:
         """Return the address of `remote` as messages and results show it."""
-        return display_url(self.account.endpoint, self.account.name, remote)
+        return display_url(self.account.endpoint, remote)
 
     def abort(self) -> None:
         """End every call under way, in whatever thread."""

@@ -130,12 +130,17 @@ class Transport:
 
 
 def _head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    for line in lines:
-        if "\r" in line or "\n" in line:
-            raise OptionError("A header cannot hold a line break.")
+    lines = [_line("request line", f"{method} {target} HTTP/1.1")]
+    lines += [_line(name, f"{name}: {value}") for name, value in {"Host": host, **headers}.items()]
+    return b"".join(lines) + b"\r\n"
+
+
+def _line(what: str, text: str) -> bytes:
+    """Return a line of the head; when it cannot be sent `what` names it, as it may be secret."""
     try:
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        line = text.encode("latin-1")
     except UnicodeEncodeError:
-        raise OptionError("A header can only hold Latin-1 characters.") from None
+        raise OptionError(f"What is sent as {what} is not Latin-1; write it in ASCII.") from None
+    if b"\r" in line or b"\n" in line:
+        raise OptionError(f"What is sent as {what} has a line break in it; take it out.")
+    return line + b"\r\n"

@@ -63,7 +63,7 @@ def target_of(dest: RemotePath, name: str) -> RemotePath:
 
 def url_of(account: Account, remote: RemotePath) -> str:
     """Return a place as messages and results name it."""
-    return display_url(account.endpoint, account.name, remote)
+    return display_url(account.endpoint, remote)
 
 
 def find(account: Account, remote: RemotePath) -> PathProperties | None:
