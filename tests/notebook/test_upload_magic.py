@@ -11,6 +11,7 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from adls_magic.core.account.address import RemotePath
 from adls_magic.core.errors import (
     AdlsError,
     ConflictError,
@@ -22,6 +23,8 @@ from adls_magic.core.errors import (
     SourceError,
     SourceNotFoundError,
 )
+from adls_magic.core.service.client import Client
+from adls_magic.core.transfer import existing
 from adls_magic.lake import LocalLake
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -225,6 +228,15 @@ def test_dry_run_says_what_would_happen_and_sends_nothing(run: Run, stored: Stor
     text = run("%adls_upload --var value v.json --dry-run").out
     assert "value (dict, 1 key, json)" in text
     assert stored() == before
+
+
+def test_dry_run_knows_what_an_upload_has_left(run: Run, lake: LocalLake, monkeypatch: Any) -> None:
+    with Client(lake.account) as client:
+        client.create(RemotePath("lake", "d/a.csv"), content_type=f"{existing.MARK}; of=0")
+    line = "%adls_upload a.csv d/ --dry-run"
+    assert "an unfinished upload: would be refused for a minute" in run(line).out
+    monkeypatch.setattr(existing, "STALE", -1.0)
+    assert "an unfinished upload: would be replaced" in run(line).out
 
 
 def test_variables_are_written_as_their_targets_ask(run: Run, stored: Stored) -> None:
