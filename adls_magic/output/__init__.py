@@ -21,7 +21,6 @@ values can only exist when they are loaded.
 from __future__ import annotations
 
 import asyncio
-import io
 import pickle
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
@@ -126,6 +125,7 @@ def _planned(
         lines=plain if plain in LINES and forms.anything is None else "",
         _compression=compression,
         _forms=forms,
+        _cure=partial(_cure, value, forms, plain),
     )
 
 
@@ -245,10 +245,9 @@ def _text_of(value: object, forms: Forms, extension: str) -> str | None:
 
 def _can_be(sample: object, extension: str) -> bool:
     try:
-        plan(sample, extension, as_shown=False).write(io.BytesIO())
+        return plan(sample, extension, as_shown=False).is_writable()
     except OutputError:
         return False
-    return True
 
 
 def _is_at_its_end(forms: Forms) -> bool:
@@ -276,6 +275,21 @@ def _missing(value: object, extension: str, missing: Missing) -> OutputError:
 
 
 def _misfit(value: object, forms: Forms, extension: str) -> OutputError:
+    name = extension or "a file without extension"
+    why = f": {forms.unfit[extension]}" if extension in forms.unfit else ""
+    lacks = " without items" if _is_at_its_end(forms) else ""
+    text = f"{name_of(value)}{lacks} cannot be written as {name}{why}"
+    offers = _offers(value, forms)
+    if not offers and forms.source is not None:
+        return OutputError(f"{text}, and in no other form: it gives {forms.what}")
+    if not offers and raw.is_readable(value):
+        return OutputError(
+            f"{text}: it is no open file of bytes or text; write what its read() gives"
+        )
+    return OutputError(f"{text}; it can be {offers or 'pkl'}")
+
+
+def _offers(value: object, forms: Forms) -> str:
     able = {name for name, writer in forms.writers.items() if not isinstance(writer, Missing)}
     if forms.sample is not None:
         sample = forms.sample()
@@ -284,14 +298,12 @@ def _misfit(value: object, forms: Forms, extension: str) -> OutputError:
         able.update(rich.offered(value, besides=forms.writers))
     if forms.anything is not None or not shown.says_nothing(value, forms):
         able.add(".txt")
-    offers = ", ".join(name[1:] for name in ORDER if name in able)
-    name = extension or "a file without extension"
-    lacks = " without items" if _is_at_its_end(forms) else ""
-    text = f"{name_of(value)}{lacks} cannot be written as {name}"
-    if not offers and forms.source is not None:
-        return OutputError(f"{text}, and in no other form: it gives {forms.what}")
-    if not offers and raw.is_readable(value):
-        return OutputError(
-            f"{text}: it is no open file of bytes or text; write what its read() gives"
-        )
-    return OutputError(f"{text}; it can be {offers or 'pkl'}")
+    return ", ".join(name[1:] for name in ORDER if name in able)
+
+
+def _cure(value: object, forms: Forms, extension: str) -> str:
+    """Tell what a value can be that turned out not to fit, as far as its beginning shows that."""
+    if forms.sample is None or _can_be(forms.sample(), extension):
+        return ""
+    offers = _offers(value, forms)
+    return f"; it can be {offers}" if offers else ""

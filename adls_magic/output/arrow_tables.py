@@ -35,19 +35,20 @@ def forms(value: Any, pyarrow: Any) -> Forms | None:
     """Return what a pyarrow value can be, None when it is not a table or reader."""
     if isinstance(value, pyarrow.RecordBatchReader):
         sample = value.schema.empty_table
-        return Forms("RecordBatchReader", writers_of(value.schema, value), sample=sample)
+        return _forms("RecordBatchReader", value.schema, writers_of(value.schema, value), sample)
     if isinstance(value, pyarrow.Array | pyarrow.ChunkedArray):
         named = pyarrow.table({"value": value})
         what = f"{type(value).__name__}, {_count(len(value))}"
-        return Forms(what, _writers_of_table(named), sample=_start_of(named))
+        return _forms(what, named.schema, _writers_of_table(named), _start_of(named))
     if isinstance(value, pyarrow.Table):
         what = f"Table, {_count(value.num_rows)}"
-        return Forms(what, _writers_of_table(value), sample=_start_of(value))
+        return _forms(what, value.schema, _writers_of_table(value), _start_of(value))
     if (lazy := _forms_of_scan(value)) is not None:
         return lazy
     if isinstance(value, pyarrow.RecordBatch):
         what = f"RecordBatch, {_count(value.num_rows)}"
-        return Forms(what, writers_of(value.schema, (value,), whole=True), sample=_start_of(value))
+        writers = writers_of(value.schema, (value,), whole=True)
+        return _forms(what, value.schema, writers, _start_of(value))
     return None
 
 
@@ -62,7 +63,22 @@ def _forms_of_scan(value: Any) -> Forms | None:
     def batches() -> Iterator[Any]:
         yield from value.to_batches()
 
-    return Forms(type(value).__name__, writers_of(schema, batches()), sample=schema.empty_table)
+    writers = writers_of(schema, batches())
+    return _forms(type(value).__name__, schema, writers, schema.empty_table)
+
+
+def _forms(
+    what: str, schema: Any, writers: dict[str, Writer | Missing], sample: Callable[[], object]
+) -> Forms:
+    """Leave out csv for types that pyarrow has no text for, before it says so while it writes."""
+    types = importlib.import_module("pyarrow.types")
+    for field in schema:
+        if types.is_nested(field.type):
+            text = f"its column {field.name!r} holds {field.type}"
+            unfit = {".csv": text, ".tsv": text}
+            fitting = {name: one for name, one in writers.items() if name not in unfit}
+            return Forms(what, fitting, sample=sample, unfit=unfit)
+    return Forms(what, writers, sample=sample)
 
 
 def _start_of(table: Any) -> Callable[[], object]:
@@ -81,7 +97,7 @@ def forms_of_stream(value: Any) -> Forms | None:
     except pyarrow.ArrowInvalid:
         return None  # a stream of something else than rows
     sample = reader.schema.empty_table
-    return Forms(type(value).__name__, writers_of(reader.schema, reader), sample=sample)
+    return _forms(type(value).__name__, reader.schema, writers_of(reader.schema, reader), sample)
 
 
 def _count(number: int) -> str:

@@ -35,6 +35,7 @@ class Encoding:
     _compression: str = ""
     _start: bytes = b""
     _forms: Forms = field(default_factory=lambda: Forms(""), repr=False)
+    _cure: Callable[[], str] = field(default=str, repr=False)
 
     def following(self, look: Callable[[int], Ends | None]) -> Encoding:
         """Return the encoding for adding to a file.
@@ -155,9 +156,19 @@ class Encoding:
             source = self._forms.source
             if isinstance(error, AdlsError) or (source and source.failure is not None):
                 raise
-            raise self._noted(
-                OutputError(f"writing {self.description} failed: {type(error).__name__}: {error}")
-            ) from None
+            what = " ".join(str(error).split())
+            failed = f"writing {self.description} failed: {type(error).__name__}: {what}"
+            raise self._noted(OutputError(f"{failed}{self._cure()}")) from None
+
+    def is_writable(self) -> bool:
+        """Write the value to nowhere, and return whether that is possible."""
+        try:
+            self._write_through(_Output(io.BytesIO()))
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a panic of polars is no Exception
+            return False
+        return True
 
     def _write_through(self, output: _Output) -> None:
         if self._start:

@@ -124,6 +124,7 @@ class Forms:
         anything: a writer for every extension, for values that are bytes or text already.
         text_only: the value is text, so that extensions of binary formats cannot hold it.
         source: the iterator that the writers read, when there is one.
+        unfit: extension → what is in the value that such a file cannot hold, for the message.
         sample: gives a small value like this one, or its beginning. It is written for trial
             before an extension is offered, as it depends on the content what can be written.
         start: gives the first bytes of what is written as it is, by which compressed data are
@@ -137,6 +138,7 @@ class Forms:
     source: Watched | None = None
     sample: Callable[[], object] | None = None
     start: Callable[[], bytes] = bytes
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
 
 class Watched(Iterator[object]):

@@ -14,6 +14,7 @@ import importlib.util
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from adls_magic.output import pandas_json, rows
@@ -71,7 +72,7 @@ def _writers(frame: Any, labelled: bool) -> dict[str, Writer | Missing]:
         frame.to_parquet(stream, **options)
 
     def feather(stream: BinaryIO, options: Options) -> None:
-        _flat(frame, labelled, options).to_feather(stream, **without(options, "index"))
+        flat(frame, labelled, options).to_feather(stream, **without(options, "index"))
 
     def excel(stream: BinaryIO, options: Options) -> None:
         frame.to_excel(stream, **{"index": labelled, **options})
@@ -112,13 +113,13 @@ def writers_of_pieces(first: Any, pieces: Iterable[Any]) -> dict[str, Writer]:
 
 
 def _row_writers(first: Any, frames: Iterable[Any], labelled: bool) -> dict[str, Writer]:
-    def flat(options: Options) -> Iterator[Any]:
-        return (_flat(frame, labelled, options) for frame in frames)
+    def flats(options: Options) -> Iterator[Any]:
+        return (flat(frame, labelled, options) for frame in frames)
 
     def table(write_table: Callable[[BinaryIO, rows.Columns, rows.Rows], None]) -> Writer:
         def write(stream: BinaryIO, options: Options) -> None:
-            columns = list(_flat(first.iloc[:0], labelled, options).columns)
-            cells = (part.itertuples(index=False, name=None) for part in flat(options))
+            columns = list(flat(first.iloc[:0], labelled, options).columns)
+            cells = (part.itertuples(index=False, name=None) for part in flats(options))
             write_table(stream, columns, itertools.chain.from_iterable(cells))
 
         return Writer(write, only("index"))
@@ -128,11 +129,11 @@ def _row_writers(first: Any, frames: Iterable[Any], labelled: bool) -> dict[str,
         ".csv": _delimited(first, frames, labelled, ","),
         ".tsv": _delimited(first, frames, labelled, "\t"),
         ".json": Writer(
-            lambda stream, options: pandas_json.write_array(stream, flat(options), options),
+            lambda stream, options: pandas_json.write_array(stream, flats(options), options),
             on_a_line,
         ),
         ".jsonl": Writer(
-            lambda stream, options: pandas_json.write_lines(stream, flat(options), options),
+            lambda stream, options: pandas_json.write_lines(stream, flats(options), options),
             on_a_line,
         ),
         ".html": table(rows.write_html),
@@ -177,7 +178,17 @@ def engine_options(module: str, function: str) -> Parameters:
     return parameters(writer, besides=("where", "dest", "filesystem"))()
 
 
-def _flat(frame: Any, labelled: bool, options: Options) -> Any:
-    """Turn the index into columns, or leave it out."""
+def flat(frame: Any, labelled: bool, options: Options = MappingProxyType({})) -> Any:
+    """Return a frame with its index as columns, or without it.
+
+    Raises:
+        ValueError: a column has the name of the index.
+    """
     keep = bool(options.get("index", labelled))
+    clash = [name for name in frame.index.names if keep and name in frame.columns]
+    if clash and clash[0] is not None:
+        raise ValueError(
+            f"the index and a column are both named {clash[0]!r}; rename one, or leave the index "
+            "out with --opt index=False"
+        )
     return frame.reset_index(drop=not keep)

@@ -110,7 +110,7 @@ def _table_of(piece: Any) -> Any:
 
 
 def _flat(frame: Any) -> Any:
-    return frame.reset_index() if pandas_frames.has_labels(frame) else frame
+    return pandas_frames.flat(frame, pandas_frames.has_labels(frame))
 
 
 def _cast(number: int, piece: Any, schema: Any) -> Any:

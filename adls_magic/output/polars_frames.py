@@ -6,7 +6,7 @@ A LazyFrame is computed while it is written (its `sink_*` methods), where the fo
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -20,8 +20,12 @@ def forms(value: Any, polars: Any) -> Forms | None:
     """Return what a polars value can be, None when it is not a frame or Series."""
     if isinstance(value, polars.LazyFrame):
         columns = _schema_of(value, polars)
-        writers = _without_binary(_lazy_writers(value), columns.values(), polars)
-        return Forms("LazyFrame", writers, sample=lambda: polars.DataFrame(schema=columns))
+        return _fitting(
+            "LazyFrame",
+            _lazy_writers(value),
+            columns,
+            sample=lambda: polars.DataFrame(schema=columns),
+        )
     if isinstance(value, polars.Series):
         named = value if value.name else value.alias("value")
         value, what = named.to_frame(), f"Series, {_count(value.len())}"
@@ -29,8 +33,7 @@ def forms(value: Any, polars: Any) -> Forms | None:
         what = f"DataFrame, {_count(value.height)}"
     else:
         return None
-    writers = _without_binary(_writers(value), value.dtypes, polars)
-    return Forms(what, writers, sample=lambda: value.head(SAMPLE))
+    return _fitting(what, _writers(value), value.schema, sample=lambda: value.head(SAMPLE))
 
 
 def _schema_of(frame: Any, polars: Any) -> Any:
@@ -40,13 +43,29 @@ def _schema_of(frame: Any, polars: Any) -> Any:
         return {}  # the writing will say what is wrong with the query
 
 
-def _without_binary(
-    writers: dict[str, Writer | Missing], columns: Iterable[Any], polars: Any
-) -> dict[str, Writer | Missing]:
-    """Leave out JSON for columns of bytes, on which polars panics, aloud and with a trace."""
-    if polars.Binary in columns:
-        return {name: one for name, one in writers.items() if name not in (".json", ".jsonl")}
-    return writers
+def _fitting(
+    what: str,
+    writers: dict[str, Writer | Missing],
+    columns: Mapping[str, Any],
+    *,
+    sample: Callable[[], object],
+) -> Forms:
+    """Leave out what the types of the columns forbid, before polars says so while it writes.
+
+    For bytes in JSON it would not even do that: it panics, aloud and with a trace.
+    """
+    unfit: dict[str, str] = {}
+    for name, kind in columns.items():
+        text = f"its column {name!r} holds {kind}"
+        if kind.is_nested() or kind.base_type().__name__ in _NO_TEXT:
+            unfit = {".csv": text, ".tsv": text} | unfit
+        if "Binary" in str(kind):  # also inside a list
+            unfit = {".json": text, ".jsonl": text} | unfit
+    fitting = {name: one for name, one in writers.items() if name not in unfit}
+    return Forms(what, fitting, sample=sample, unfit=unfit)
+
+
+_NO_TEXT = ("Binary", "Duration", "Object")  # types that polars has no text for in a csv
 
 
 def _count(number: int) -> str:
