@@ -269,10 +269,4 @@ def _write_markdown(
 
 
 def _write_excel(stream: BinaryIO, schema: Any, batches: Iterable[Any], options: Options) -> None:
-    book = importlib.import_module("openpyxl").Workbook(write_only=True)
-    sheet = book.create_sheet("Sheet1")
-    sheet.append(list(schema.names))
-    for row in _cells(batches):
-        # As pandas does with what a cell of a sheet cannot hold.
-        sheet.append([str(cell) if isinstance(cell, list | dict) else cell for cell in row])
-    book.save(stream)
+    rows.write_excel(stream, schema.names, _cells(batches))

@@ -113,7 +113,7 @@ def _writers(frame: Any) -> dict[str, Writer | Missing]:
         ".jsonl": _calling(frame.write_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.write_parquet),
         ".feather": _calling(frame.write_ipc),
-        ".xlsx": needs(_calling(frame.write_excel), "xlsxwriter"),
+        ".xlsx": _excel(frame),
         ".html": Writer(
             lambda stream, options: rows.write_html(stream, frame.columns, frame.iter_rows())
         ),
@@ -121,6 +121,16 @@ def _writers(frame: Any) -> dict[str, Writer | Missing]:
             lambda stream, options: rows.write_markdown(stream, frame.columns, frame.iter_rows())
         ),
     }
+
+
+def _excel(frame: Any) -> Writer | Missing:
+    """Take polars' own writer, which needs xlsxwriter, or else what pandas and pyarrow take."""
+    if not isinstance(own := needs(_calling(frame.write_excel), "xlsxwriter"), Missing):
+        return own
+    plain = Writer(
+        lambda stream, options: rows.write_excel(stream, frame.columns, frame.iter_rows())
+    )
+    return needs(plain, "openpyxl", "xlsxwriter")
 
 
 def _lazy_writers(frame: Any) -> dict[str, Writer | Missing]:
@@ -141,7 +151,7 @@ def _lazy_writers(frame: Any) -> dict[str, Writer | Missing]:
         ".jsonl": _calling(frame.sink_ndjson, besides=_OF_THE_SUFFIX),
         ".parquet": _calling(frame.sink_parquet),
         ".feather": _calling(frame.sink_ipc),
-        ".xlsx": needs(collected(".xlsx"), "xlsxwriter"),
+        ".xlsx": needs(collected(".xlsx"), "openpyxl", "xlsxwriter"),
         ".html": collected(".html"),
         ".md": collected(".md"),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import html
+import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -89,6 +90,17 @@ def write_html(stream: BinaryIO, columns: Columns, rows: Rows) -> None:
         for row in rows:
             text.write(_html_row(row, "td"))
         text.write("</tbody>\n</table>\n")
+
+
+def write_excel(stream: BinaryIO, columns: Columns, rows: Rows) -> None:
+    """Write a workbook with one sheet, by openpyxl."""
+    book = importlib.import_module("openpyxl").Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet1")
+    sheet.append(list(columns))
+    for row in rows:
+        # As pandas does with what a cell of a sheet cannot hold.
+        sheet.append([str(cell) if isinstance(cell, list | dict) else cell for cell in row])
+    book.save(stream)
 
 
 def _markdown_row(cells: Sequence[object]) -> str:

@@ -95,7 +95,7 @@ def test_markdown_has_a_line_for_every_row(kind: str) -> None:
     assert len(lines) == 5
 
 
-@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "polars", "lazy", "pieces"])
 def test_xlsx(kind: str) -> None:
     back = pd.read_excel(io.BytesIO(written(table(kind), ".xlsx")))
     pd.testing.assert_frame_equal(back, PLAIN)
