@@ -185,8 +185,9 @@ def flat(frame: Any, labelled: bool, options: Options = MappingProxyType({})) ->
         ValueError: a column has the name of the index.
     """
     keep = bool(options.get("index", labelled))
-    clash = [name for name in frame.index.names if keep and name in frame.columns]
-    if clash and clash[0] is not None:
+    columns = list(frame.columns)
+    clash = [name for name in frame.index.names if name is not None and name in columns]
+    if keep and clash:
         raise ValueError(
             f"the index and a column are both named {clash[0]!r}; rename one, or leave the index "
             "out with --opt index=False"

@@ -108,12 +108,14 @@ def _exact_values(frame: Any, mark: str, options: Options) -> Any:
                 changed[place] = exact
     if not changed:
         return frame
-    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
-    series = type(columns[0])
-    for place, values in changed.items():
-        columns[place] = series(values, index=frame.index, dtype=object)
-    whole = sys.modules["pandas"].concat(columns, axis=1)
-    return whole.set_axis(frame.columns, axis=1)
+    pandas = sys.modules["pandas"]
+    columns = [
+        pandas.Series(changed[place], index=frame.index, dtype=object)
+        if place in changed
+        else frame.iloc[:, place]
+        for place in range(frame.shape[1])
+    ]
+    return pandas.concat(columns, axis=1).set_axis(frame.columns, axis=1)
 
 
 def _numbers(column: Any, mark: str) -> list[str | None]:
