@@ -89,7 +89,7 @@ def test_a_writing_that_fails_says_what_is_gone() -> None:
     ):
         written(pieces, ".csv")
     items = iter([{"a": object()}, {"a": 1}])  # type: ignore[dict-item]
-    with pytest.raises(OutputError, match=r"has no form in JSON \(its first item was taken to"):
+    with pytest.raises(OutputError, match=r"in JSON; it can be csv, tsv \(its first item was"):
         written(items, ".jsonl")
     assert next(items) == {"a": 1}
 
