@@ -303,7 +303,7 @@ def test_c_a_live_run_comes_to_its_end_while_it_is_taken_over(here: Setting):
             here.client.rename(remote, here.remote("target"))
 
     server = here.server(Gate(then=theirs))
-    with pytest.raises(errors.PathExistsError, match="add --overwrite"):
+    with pytest.raises(errors.PathExistsError, match="add overwrite=True"):
         here.upload(server, source, "target")
     assert travelled(server) == 0
 
