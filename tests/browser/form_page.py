@@ -35,9 +35,9 @@ class FormPage:
         for label, text in texts.items():
             self.field(label).fill(text)
 
-    def says(self, text: str | re.Pattern[str], *, seconds: float = 20) -> None:
+    def says(self, text: str | re.Pattern[str]) -> None:
         """Wait until the status line holds `text`."""
-        expect(self.status).to_contain_text(text, timeout=seconds * 1000)
+        expect(self.status).to_contain_text(text)
 
     def is_in_use(self, account: str) -> None:
         """Wait until the head names the account that is in use."""

@@ -29,12 +29,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from leaks import find, find_below
-from playwright.sync_api import Browser, Page, Playwright, WebSocket, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, WebSocket, expect, sync_playwright
 
 from .notebook import Notebook
 
 KERNEL = "under-test"
 _START_TIMEOUT = 60.0  # seconds; JupyterLab needs 5 to 10 on an idle machine
+_PATIENCE = 60.0  # seconds for what is to be seen; playwright's own are 5
 _CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
@@ -142,6 +143,8 @@ class Lab:
             executable_path=chromium(), args=_CHROMIUM_ARGUMENTS
         )
         self._page = self._browser.new_page(viewport={"width": 1200, "height": 1000})
+        self._page.set_default_timeout(_PATIENCE * 1000)
+        expect.set_options(timeout=_PATIENCE * 1000)
         self._page.on("websocket", self._record)
         self._page.goto(f"http://127.0.0.1:{self._port}/lab?token={self._token}")
         self._page.wait_for_function("() => window.jupyterapp?.shell")

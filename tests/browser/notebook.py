@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from playwright.sync_api import Locator, Page, expect
 
-_TIMEOUT = 30.0  # seconds; two busy cores are slow
+_TIMEOUT = 60.0  # seconds; two busy cores are slow
 _SAVE_ICON = '.jp-NotebookPanel:not(.lm-mod-hidden) [data-jp-item-name="save"] button'
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _PANEL = "window.jupyterapp.shell.currentWidget"

@@ -41,7 +41,7 @@ def key_of(lake: LocalLake) -> str:
 def shown(notebook: Notebook, cell: int = 0) -> FormPage:
     notebook.run(cell)
     form = FormPage(notebook, cell)
-    expect(form.root).to_be_visible(timeout=20_000)
+    expect(form.root).to_be_visible()
     return form
 
 

@@ -281,11 +281,11 @@ adls_magic.upload(slow(), {target.path!r}, overwrite=True)
 def check_stopped(reply: dict, phase: Phase, took: float, notebook: Notebook, line: Line) -> None:
     """One line, soon, and nothing of ours is left in the kernel."""
     print(f"stopped after {took:.2f} s: {reply['ename']}: {reply['evalue']}")
-    left = json.loads(notebook.run(f"print(json.dumps(left({line.port})))")["text"])
+    look = f"print(json.dumps(left({line.port})))"
     assert reply["status"] == "error" and reply["ename"] == "UploadStopped", reply
     assert re.search(phase.says, reply["evalue"]) and "\n" not in reply["evalue"]
     assert reply["traceback"] == [f"UploadStopped: {reply['evalue']}"]
-    assert left == []
+    wait_until(lambda: json.loads(notebook.run(look)["text"]) == [])
     assert took < AT_ONCE
 
 
