@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -299,14 +300,22 @@ def path_of(got: Forwarded) -> str:
 def settled(server: Between, checkpoint: int = CHECKPOINT) -> None:
     """Wait until there was a checkpoint at a server, and the next is not due yet.
 
-    The latest has its answer; one before it may have been given up, by a line that broke.
+    The latest has its answer; one before it may have been given up, by a line that broke. Where
+    the next is due and does not come, as all workers are held back, nothing happens any more.
     """
+    last, since = 0, time.monotonic()
 
     def is_settled() -> bool:
+        nonlocal last, since
         came = flushes(server)
         if not came or not came[-1].status:
             return False
-        return front(server) - number(came[-1], "position") < checkpoint
+        if front(server) - number(came[-1], "position") < checkpoint:
+            return True
+        answered = sum(bool(got.status) for got in server.seen)
+        if answered != last:
+            last, since = answered, time.monotonic()
+        return time.monotonic() - since > 5
 
     wait_until(is_settled)
 

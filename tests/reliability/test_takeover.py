@@ -357,7 +357,7 @@ def test_d_taken_over_at_the_very_end(here: Setting, step: str):
 
 def test_d_every_flush_and_the_rename_are_conditional(here: Setting):
     source, server = here.source(SIZE), here.server()
-    here.upload(server, source, "target")
+    here.upload(server, source, "target", workers=1)
     conditions = [got.header("if-match") for got in flushes(server)]
     assert len(conditions) >= 4 and None not in conditions
     assert len(set(conditions)) == len(conditions)  # each that of the flush before

@@ -19,7 +19,11 @@ class CommittedOnExit:
     """
 
     name: str
-    closed: bool
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was committed or discarded."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Let the file appear."""
