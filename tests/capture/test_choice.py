@@ -41,7 +41,7 @@ def test_auto(kernel: Kernel, name: str, body: str, expected: bytes, stays: str,
 
 def test_progress_beside_a_value_is_shown_at_once(kernel: Kernel) -> None:
     kernel.run(FRAME)
-    body = "import time\nprint('working')\ntime.sleep(1)\npd.DataFrame({'a': [1]})"
+    body = "import time\nprint('working')\ntime.sleep(3)\npd.DataFrame({'a': [1]})"
     ran = kernel.write("a.csv", body)
     assert ran.streams["stdout"] == "working\n"
     assert ran.seconds - ran.printed_at[0] > 0.5
