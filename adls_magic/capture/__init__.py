@@ -84,7 +84,16 @@ def write_cell(
     output.check_compression(extension)
     if options and source not in ("auto", "result"):
         raise OptionError(f"--opt is for values; there is none with --from {source}")
-    writing = Writing(shell, cell, target_name, extension, tee, options, open_target, append)
+    writing = Writing(
+        shell=shell,
+        cell=cell,
+        name=target_name,
+        extension=extension,
+        tee=tee,
+        options=options,
+        open_target=open_target,
+        appends=append,
+    )
     lacks = "put nothing out (no printed text, no value)"
     if source == "source":
         description = writing.write_source()

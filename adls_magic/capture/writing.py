@@ -17,7 +17,7 @@ from adls_magic.output.pictures import EXTENSIONS as PICTURES
 from adls_magic.output.pictures import figure_of
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Writing:
     """The ways to write a cell. Each returns what was written, "" when there was nothing."""
 
@@ -28,7 +28,7 @@ class Writing:
     tee: bool
     options: Mapping[str, object]
     open_target: OpenTarget
-    appends: bool = False
+    appends: bool
     _empty: str = field(default="", init=False)  # the value of which there was nothing to write
 
     def write_source(self) -> str:
