@@ -12,7 +12,7 @@ Rules of a line:
   as Tab completion writes them; before anything else it is an ordinary character, so that
   `C:\data\new.csv` is a path;
 * the value of `--opt NAME=VALUE` is as in Python when it begins with a bracket, with the quotes
-  and blanks in it, or when it is one quoted string with a backslash in it: '\t' is a tab;
+  and blanks in it;
 * a word that begins with # starts a comment.
 """
 
@@ -22,7 +22,6 @@ import ast
 import builtins
 import os
 import re
-import warnings
 from collections.abc import Mapping
 
 from IPython.core.error import UsageError
@@ -58,9 +57,9 @@ def split_line(line: str, *, windows: bool = os.name == "nt") -> list[str]:
     place = 0
     while place < len(line):
         character = line[place]
-        if place in values and (found := _python_value(line, place)) is not None:
-            text, place = found
-            word = (word or "") + text
+        if place in values and (end := _end_of_value(line, place)):
+            word = (word or "") + line[place:end]
+            place = end
             continue
         if character.isspace():
             words += [] if word is None else [word]
@@ -84,29 +83,10 @@ def split_line(line: str, *, windows: bool = os.name == "nt") -> list[str]:
     return words if word is None else [*words, word]
 
 
-def _python_value(line: str, start: int) -> tuple[str, int] | None:
-    """Return the text of a value of `--opt` that is to be read as Python, and where it ends."""
-    if line[start] in _CLOSING:
-        end = _end_of_bracket(line, start)
-        return (line[start:end], end) if _ends_a_word(line, end) else None
-    if line[start] not in "'\"":
-        return None
-    end = line.find(line[start], start + 1) + 1
-    inside = line[start + 1 : end - 1]
-    # What is a literal without its quotes is read as that, as everywhere on a line.
-    if not _ends_a_word(line, end) or "\\" not in inside or inside[0] in "[({'\"":
-        return None
-    text = _unescaped(line[start:end])
-    return None if text is None else (text, end)
-
-
-def _unescaped(quoted: str) -> str | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a backslash that a string need not have
-            return str(ast.literal_eval(quoted))
-    except (ValueError, SyntaxError):
-        return None
+def _end_of_value(line: str, start: int) -> int:
+    """Return where a value of `--opt` ends that is taken as it is; 0 for any other."""
+    end = _end_of_bracket(line, start) if line[start] in _CLOSING else 0
+    return end if _ends_a_word(line, end) else 0
 
 
 def _end_of_quoted(line: str, start: int, value: int | None) -> int:
@@ -155,9 +135,12 @@ def expanded(line: str, namespace: Mapping[str, object]) -> str:
     line, comment = _without_comment(line)
     line, dicts = _without_dicts(line, namespace)
     names = {**namespace, **dicts}
-    text = _expand(line, names)
-    if text is None and _DOLLAR.search(line):
-        text = _expand(_DOLLAR.sub(_keep_filesystem, line), names)
+
+    def keep(match: re.Match[str]) -> str:
+        is_filesystem = match[1] in _FILESYSTEMS and match[1] not in names
+        return f"${match[0]}" if is_filesystem else match[0]
+
+    text = _expand(_DOLLAR.sub(keep, line), names)
     if text is not None:
         return text + comment
     if left_over := [found for found in _left_over(line) if found[1] not in dicts]:
@@ -225,10 +208,6 @@ def _without_comment(line: str) -> tuple[str, str]:
         if before.count("'") % 2 == 0 and before.count('"') % 2 == 0:
             return before, line[match.start() :]
     return line, ""
-
-
-def _keep_filesystem(match: re.Match[str]) -> str:
-    return f"${match[0]}" if match[1] in _FILESYSTEMS else match[0]
 
 
 def _expand(line: str, namespace: Mapping[str, object]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import inspect
+import os
 import warnings
 import weakref
 from types import FrameType
@@ -19,6 +20,7 @@ class CommittedOnExit:
     """
 
     name: str
+    _process: int
 
     @property
     def closed(self) -> bool:
@@ -42,16 +44,25 @@ class CommittedOnExit:
         else:
             self.abort()
 
+    def __new__(cls, *args: object, **options: object) -> Self:
+        """Take note of the process that the file belongs to, and not to its forked children."""
+        made = super().__new__(cls)
+        made._process = os.getpid()
+        return made
+
     def drop_at_exit(self) -> None:
         """Discard it when the process ends, while the threads that are to be ended are alive.
 
         Later they are stopped wherever they are, perhaps with a lock that is never released.
         """
         _open.add(self)
+        # Again for each, so that it comes before the end of a lake that was started meanwhile.
+        atexit.unregister(_drop_all)
+        atexit.register(_drop_all)
 
     def __del__(self) -> None:
         # `closed` is missing where the constructor has failed.
-        if not getattr(self, "closed", True):
+        if not getattr(self, "closed", True) and self._process == os.getpid():
             here = inspect.currentframe()
             self._drop(here.f_back if here else None)
 
@@ -73,9 +84,8 @@ class CommittedOnExit:
 _open: weakref.WeakSet[CommittedOnExit] = weakref.WeakSet()
 
 
-@atexit.register
 def _drop_all() -> None:
     with contextlib.ExitStack() as dropping:  # also when one of them fails
         for file in list(_open):
-            if not file.closed:
+            if not file.closed and file._process == os.getpid():
                 dropping.callback(file._drop, None)

@@ -92,8 +92,8 @@ class Run:
         self.client.close()
         if cut:
             self._clean_up()
-        self._is_ended = True
         self.progress.close()
+        self._is_ended = True
 
     def target(self, remote: RemotePath) -> Target:
         """Return a target with this command's options."""

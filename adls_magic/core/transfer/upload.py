@@ -203,8 +203,8 @@ def _is_in_the_way(run: Run, job: UploadJob) -> bool:
     """
     target, reader = run.target(job.target), open_reader(job.source)
     if reader is not None:
-        target.identify(reader.version())
-        reader.close()
+        with contextlib.closing(reader):
+            target.identify(reader.version())
     try:
         target.look()
     except errors.PathExistsError:
