@@ -10,7 +10,8 @@ from pathlib import PurePath
 
 from adls_magic.core.errors import AdlsError, PathError
 
-_OPTION = re.compile(r"--(overwrite|skip-existing|in-place|md5)\b")
+_FLAG = re.compile(r"--(overwrite|skip-existing|in-place|md5|recursive)\b(?: \(-r\))?")
+_VALUE = re.compile(r"--(workers|chunk-size|content-type|metadata)\b")
 _URL_AS_PATH = re.compile(r"[a-z]{4,}:/", re.IGNORECASE)
 
 LakePath = str | os.PathLike[str]
@@ -44,24 +45,26 @@ def _fspath(path: object) -> object:
         return None
 
 
-def in_python(error: AdlsError) -> AdlsError:
-    """Return the error with `overwrite=True` where it says `--overwrite`, and so on."""
-    text = str(error)
-    told = _OPTION.sub(lambda found: f"{found[1].replace('-', '_')}=True", text)
-    return error if told == text else error.retold(told)
-
-
-def of_open(error: AdlsError) -> AdlsError:
-    """Return the error as `in_python`, with the mode that `open` has for overwriting."""
-    text = str(error)
-    told = text.replace("add --overwrite", 'open it with mode "w"')
-    return in_python(error if told == text else error.retold(told))
-
-
 @contextmanager
 def told_in_python() -> Iterator[None]:
-    """Let errors of the block be told `in_python`."""
+    """Let errors of the block say `overwrite=True` where they say `--overwrite`, and so on."""
     try:
         yield
     except AdlsError as error:
-        raise in_python(error) from None
+        raise _retold(error, str(error)) from None
+
+
+@contextmanager
+def told_of_open() -> Iterator[None]:
+    """Let errors of the block be told as `told_in_python`, but with the modes of `open`."""
+    try:
+        yield
+    except AdlsError as error:
+        text = str(error).replace("add --overwrite", 'open it with mode "w"')
+        raise _retold(error, text) from None
+
+
+def _retold(error: AdlsError, text: str) -> AdlsError:
+    text = _FLAG.sub(lambda found: f"{found[1].replace('-', '_')}=True", text)
+    text = _VALUE.sub(lambda found: found[1].replace("-", "_"), text)
+    return error if text == str(error) else error.retold(text)

@@ -9,14 +9,14 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from adls_magic.core.account.resolve import locate
 from adls_magic.core.ends import continued
-from adls_magic.core.errors import AdlsError, OptionError, PathError
+from adls_magic.core.errors import OptionError, PathError
 from adls_magic.core.service.filesystem_hint import filesystem_hint
 from adls_magic.core.transfer.commit import CommittedOnExit
 from adls_magic.core.transfer.lease import PATIENCE
 from adls_magic.core.transfer.placement import url_of
 from adls_magic.core.transfer.remote_file import BUFFER, RemoteFile
 from adls_magic.core.transfer.upload import UploadOptions, UploadResult, Writer, open_writer
-from adls_magic.in_python import LakePath, lake_path, of_open
+from adls_magic.in_python import LakePath, lake_path, told_of_open
 
 if TYPE_CHECKING:
     from adls_magic.core.account import Account
@@ -109,12 +109,10 @@ def open(
         in_place=in_place,
         patience=patience,
     )
-    options.check()
-    where, remote = _located(path, account)
-    try:
+    with told_of_open():
+        options.check()
+        where, remote = _located(path, account)
         writer = open_writer(where, remote, options, progress=progress, kind=BinaryWriter)
-    except AdlsError as error:
-        raise of_open(error) from None
     return cast(IO[Any], writer if text is None else text.over(writer))
 
 
@@ -168,19 +166,14 @@ class _Text:
 class BinaryWriter(Writer):
     """A `Writer` whose errors are told in the words of `open`."""
 
-    def write(self, data: Any) -> int:
-        """Take bytes, as `Writer` does."""
-        try:
-            return super().write(data)
-        except AdlsError as error:
-            raise of_open(error) from None
+    def _hand_over(self) -> None:
+        with told_of_open():
+            super()._hand_over()
 
     def close(self) -> None:
         """Let the file appear, as `Writer` does."""
-        try:
+        with told_of_open():
             super().close()
-        except AdlsError as error:
-            raise of_open(error) from None
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Raise UnsupportedOperation: what was written is on its way."""
