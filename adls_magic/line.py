@@ -33,6 +33,8 @@ _SPECIAL = frozenset(" ()[]{}?=|;:'#*\"^&$\t")
 _BRACES = re.compile(r"(?<!\\)\{([^{}]*)\}")
 # As in IPython, a $ between single quotes is an ordinary character.
 _DOLLAR = re.compile(r"(?<![\\$])\$([A-Za-z_][\w.]*)(?=([^']*'[^']*')*[^']*$)")
+_ESCAPED = re.compile(r"(?<!\\)((?:\\\\)*)\\([${}])")
+_STAND_INS = {"$": "\ue0f0", "{": "\ue0f1", "}": "\ue0f2"}  # of private use, so in no name
 _FILESYSTEMS = frozenset({"web", "root", "logs"})  # $web, $root and $logs exist in Azure
 _OPT = re.compile(r"(?:^|(?<=\s))--opt(?:=|\s+)(?P<quote>['\"]?)[A-Za-z_]\w*=(?=(?P<value>.?))")
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
@@ -213,10 +215,15 @@ def _without_comment(line: str) -> tuple[str, str]:
 def _expand(line: str, namespace: Mapping[str, object]) -> str | None:
     from IPython.utils.text import DollarFormatter
 
+    # IPython knows no backslash before these, which Tab writes and `split_line` takes away.
+    escaped = _ESCAPED.sub(lambda found: found[1] + _STAND_INS[found[2]], line)
     try:
-        return DollarFormatter().vformat(line, args=[], kwargs=dict(namespace))
+        text = DollarFormatter().vformat(escaped, args=[], kwargs=dict(namespace))
     except Exception:  # noqa: BLE001 - the user's expression may raise anything
         return None
+    for character, stand_in in _STAND_INS.items():
+        text = text.replace(stand_in, f"\\{character}")
+    return text
 
 
 def _undefined(expression: str, namespace: Mapping[str, object]) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 PATIENCE = 60.0  # seconds for what takes a moment when nobody else is at work
 # Seconds in which what is over at once is over on every machine. A test that says so lets what
@@ -37,7 +39,13 @@ def wait_until_still(*threads: threading.Thread) -> None:
     wait_until(are_still)
 
 
-def _place_of(thread: threading.Thread) -> tuple[int, int]:
-    """Tell calls and steps apart; no frame is kept, which would keep what its variables hold."""
+def _place_of(thread: threading.Thread) -> object:
+    """Where in the code a thread is, and how long it has been at work.
+
+    Not which frame that is: Python makes an object for it each time it is asked.
+    """
     frame = sys._current_frames().get(thread.ident or 0)
-    return (id(frame), frame.f_lasti) if frame else (0, 0)
+    spent = ""
+    with contextlib.suppress(OSError):  # elsewhere than on Linux
+        spent = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[0]
+    return (frame.f_code, frame.f_lasti, spent) if frame else None

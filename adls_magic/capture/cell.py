@@ -262,6 +262,7 @@ def _printing_outside(shell: Any, stdout: CellStdout) -> Iterator[None]:
             return publish(*args, **options)
 
     def asking(prompt: object = "", /) -> str:
+        __tracebackhide__ = True  # IPython shows the user's own frames
         with stdout.outside():
             return ask(prompt)
 
@@ -295,6 +296,7 @@ def _system_of(shell: Any) -> Callable[[str], None]:
     """
 
     def system(command: str) -> None:
+        __tracebackhide__ = True
         command = shell.var_expand(command, depth=1)
         shell_path = os.environ.get("SHELL") or None
         code = subprocess.call(command, shell=True, executable=shell_path)  # noqa: S602 - it is what `!` means

@@ -115,6 +115,24 @@ def test_a_version_that_goes_away_in_the_middle(file, between, client):
             raw.readall()
 
 
+@pytest.mark.parametrize("had", [0, 3])
+def test_without_threads_it_reads_all_the_same(had, file, between, monkeypatch):
+    """As a thread that outlives the main program, and where there is a limit of threads."""
+    start, begun = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if "adls-read" in thread.name:
+            if len(begun) == had:
+                raise RuntimeError("can't start new thread")
+            begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with RemoteFile(account_at(between.port), file) as raw:
+        assert raw.readall() == DATA
+    assert len(begun) == had
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends a signal")
 @pytest.mark.parametrize("silent", [0, 87_500])
 def test_ctrl_c_ends_it_at_once(silent, file, between):

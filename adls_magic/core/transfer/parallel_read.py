@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
 
 from adls_magic.core.account.address import RemotePath
 from adls_magic.core.service.client import Client
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _PIECE = 4 * 1024 * 1024  # bytes; less is not worth a request of its own
 _MOST = 8  # connections
@@ -41,21 +44,30 @@ class ParallelRead:
                 given up.
         """
         pieces = _pieces(len(view))
-        if len(pieces) == 1:
-            return self._read(self._client, view, start)
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
-            reads = [self._begin(view[piece], start + piece.start) for piece in pieces]
-            ended, _ = wait(reads, return_when=FIRST_EXCEPTION)
-            count = sum(read.result() for read in ended)
-            undo.pop_all()
-        return count
+        if len(pieces) > 1:
+            with contextlib.ExitStack() as undo:
+                undo.callback(self.close)
+                reads = self._begin(view, start, pieces)
+                if reads:
+                    count = _sum_of(reads)
+                    undo.pop_all()
+                    return count
+        return self._read(self._client, view, start)
 
-    def _begin(self, view: memoryview, start: int) -> Future[int]:
-        if self._threads is None or self._own is None:
-            self._own = Client(self._client.account)
-            self._threads = ThreadPoolExecutor(_MOST, thread_name_prefix="adls-read")
-        return self._threads.submit(self._read, self._own, view, start)
+    def _begin(self, view: memoryview, start: int, pieces: list[slice]) -> list[Future[int]]:
+        """Begin to read the pieces; nothing where threads can be had no more."""
+        try:
+            if self._threads is None or self._own is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._own = Client(self._client.account)
+                self._threads = ThreadPoolExecutor(_MOST, thread_name_prefix="adls-read")
+            return [
+                self._threads.submit(self._read, self._own, view[piece], start + piece.start)
+                for piece in pieces
+            ]
+        except RuntimeError:  # the program is ending, or has too many threads
+            return []
 
     def _read(self, client: Client, view: memoryview, start: int) -> int:
         return client.read_into(self._remote, view, start=start, if_match=self._etag)
@@ -70,6 +82,13 @@ class ParallelRead:
         if self._own is not None:
             self._own.close()
             self._own = None
+
+
+def _sum_of(reads: list[Future[int]]) -> int:
+    from concurrent.futures import FIRST_EXCEPTION, wait
+
+    ended, _ = wait(reads, return_when=FIRST_EXCEPTION)
+    return sum(read.result() for read in ended)
 
 
 def _pieces(length: int) -> list[slice]:
