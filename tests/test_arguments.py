@@ -137,12 +137,19 @@ def test_what_cannot_be_expanded_is_told(line: str, said: str) -> None:
         ("$$d", "$d"),
         ("'$typo'", "'$typo'"),
         (r"\{typo\}", r"\{typo\}"),
+        (r"it\$d {d}/a\{d\}.txt", r"it\$d 2026/a\{d\}.txt"),
+        (r"{d}/\$web/x", r"2026/\$web/x"),
         ("a b # {typo} $typo", "a b # {typo} $typo"),
         ("a {d} # it's {typo}", "a 2026 # it's {typo}"),
     ],
 )
 def test_what_is_expanded_or_meant_literally(line: str, result: str) -> None:
     assert expanded(line, {"d": "2026"}) == result
+
+
+def test_an_expression_is_evaluated_once() -> None:
+    line = expanded("{next(names)} abfss://lake/$web/", {"names": iter(["f1", "f2"])})
+    assert line == "f1 abfss://lake/$web/"
 
 
 @pytest.mark.parametrize(

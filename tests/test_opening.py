@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
 import re
 import subprocess
 import sys
@@ -162,6 +163,50 @@ assert reading.read(1) == "y"
     told = re.findall(r"RuntimeWarning: 'x' was never closed, so it was not written", ran.stderr)
     assert len(told) == len(ran.stderr.splitlines()) == 3, ran.stderr
     assert not (lake.root / "lake/x").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_that_ends_leaves_the_file_alone(lake: LocalLake) -> None:
+    script = """
+import os, sys
+import adls_magic as adls
+file = adls.open("x", "wb", chunk_size=1_000_000)
+file.write(bytes(3_000_000))
+if (child := os.fork()) == 0:
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+file.close()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+        env=environment(lake.account),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert (lake.root / "lake/x").read_bytes() == bytes(3_000_000)
+
+
+def test_a_file_is_given_up_before_the_lake_in_the_process_ends(tmp_path: Path) -> None:
+    script = """
+import sys
+import adls_magic.opening
+from adls_magic.lake import find_or_start
+account = find_or_start(sys.argv[1]).account
+file = adls_magic.opening.open("y", "wb", account=account, chunk_size=1_000_000)
+file.write(bytes(3_000_000))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "lake")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0 and "'y' was never closed" in ran.stderr
+    assert not list((tmp_path / "lake" / "lake").iterdir())
 
 
 # ------------------------------------------------- what is kept as it is until it is sent
