@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,27 +24,25 @@ def wait_until(is_so: Callable[[], object]) -> None:
 
 
 def wait_until_still(*threads: threading.Thread) -> None:
-    """Return when threads have stayed where they are for a while, as one does that waits."""
-    seen = [_place_of(thread) for thread in threads]
+    """Return when threads have not been at work for a while, as those that wait."""
+    seen = [_work_of(thread) for thread in threads]
     since = time.monotonic()
 
     def are_still() -> bool:
         nonlocal seen, since
-        now = [_place_of(thread) for thread in threads]
-        if now != seen:
+        now = [_work_of(thread) for thread in threads]
+        if now != seen or any(work.startswith("R") for work in now):
             seen, since = now, time.monotonic()
-        return time.monotonic() - since > 0.2
+        return time.monotonic() - since > 0.3
 
     wait_until(are_still)
 
 
-def _place_of(thread: threading.Thread) -> object:
-    """Where in the code a thread is, and how long it has been at work.
-
-    Not which frame that is: Python makes an object for it each time it is asked.
-    """
-    frame = sys._current_frames().get(thread.ident or 0)
-    spent = ""
-    with contextlib.suppress(OSError):  # elsewhere than on Linux
-        spent = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[0]
-    return (frame.f_code, frame.f_lasti, spent) if frame else None
+def _work_of(thread: threading.Thread) -> str:
+    """The state of a thread (R: it would work if it could) and the time that it has worked."""
+    # Not sys._current_frames, which can wait for ever where other threads come and go.
+    task = Path(f"/proc/self/task/{thread.native_id}")
+    with contextlib.suppress(OSError):  # elsewhere than on Linux, and when it has ended
+        state = (task / "stat").read_text().rpartition(") ")[2][0]
+        return f"{state} {(task / 'schedstat').read_text().split()[0]}"
+    return ""

@@ -107,7 +107,7 @@ def test_what_json_has_no_number_for_is_null_unless_told_otherwise() -> None:
 
 
 def test_missing_times_are_null() -> None:
-    missing = [pd.NaT, pd.NA, np.datetime64("NaT"), np.timedelta64("NaT", "s"), math.nan]
+    missing = [pd.NaT, pd.NA, np.datetime64("NaT", "s"), np.timedelta64("NaT", "s"), math.nan]
     assert json.loads(written(missing, ".json")) == [None] * len(missing)
     assert json.loads(written({"x": missing}, ".json")) == {"x": [None] * len(missing)}
 
