@@ -2,7 +2,7 @@
 
 The first piece says which columns there are. The forms that are text take each piece as its own
 library writes it, so a column of whole numbers may go on as one of fractions; parquet and feather
-also take the types of the first piece.
+also take the types of the first piece, as far as that changes no value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from adls_magic.core.errors import OutputError
-from adls_magic.output import arrow_tables, pandas_frames
+from adls_magic.output import arrow_tables, fitting, pandas_frames
 from adls_magic.output.forms import SAMPLE, Forms, Missing, Watched, Writer
 
 
@@ -120,35 +120,38 @@ def _cast(number: int, piece: Any, schema: Any) -> Any:
         OutputError: names the column in which it differs.
     """
     pyarrow = importlib.import_module("pyarrow")
-    if _is_frame(piece, "pandas"):
-        flat = _flat(piece)
-        _compare(number, schema.names, [str(name) for name in flat.columns])
-        cure = "give it one type in every piece (astype), or write csv or jsonl"
+    is_pandas = _is_frame(piece, "pandas")
+    one_type = "give it one type in every piece"
+    cure = f"{one_type} (astype), or write csv or jsonl" if is_pandas else f"{one_type} (cast)"
+    frame = _flat(piece) if is_pandas else _table_of(piece)
+    names = [str(name) for name in (frame.columns if is_pandas else frame.schema.names)]
+    _compare(number, schema.names, names)
+    columns: list[Any] = []
+    for field in schema:
+        place = names.index(field.name) if names.count(field.name) == 1 else len(columns)
+        try:
+            column = _column(frame, place, field.type) if is_pandas else frame.column(place)
+            columns.append(fitting.fitted(column, field))
+        except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as reason:
+            raise OutputError(
+                f"column {field.name!r} of piece {number} cannot be {field.type}, which it is "
+                f"in the first one ({_line(reason)}); {cure}"
+            ) from None
+    return pyarrow.Table.from_arrays(columns, schema=schema)
 
-        def cast(part: Any) -> Any:
-            return pyarrow.Table.from_pandas(flat, schema=part, preserve_index=False)
-    else:
-        table = _table_of(piece)
-        _compare(number, schema.names, table.schema.names)
-        if table.schema.names != schema.names:
-            table = table.select(schema.names)
-        cure = "give it one type in every piece (cast)"
 
-        def cast(part: Any) -> Any:
-            return table.select(part.names).cast(part) if part is not schema else table.cast(part)
+def _column(flat: Any, place: int, wanted: Any) -> Any:
+    """Return a column of a pandas DataFrame with the Arrow type that it has by itself.
 
-    try:
-        return cast(schema)
-    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
-        for field in schema:
-            try:
-                cast(pyarrow.schema([field]))
-            except Exception as reason:  # noqa: BLE001 - this is the column at fault
-                raise OutputError(
-                    f"column {field.name!r} of piece {number} cannot be {field.type}, which it is "
-                    f"in the first one ({_line(reason)}); {cure}"
-                ) from None
-        raise OutputError(f"piece {number} does not fit the first: {_line(error)}") from None
+    Whole numbers of which some are missing are fractions in pandas; they may be `wanted` as
+    what they are.
+    """
+    pyarrow = importlib.import_module("pyarrow")
+    array = pyarrow.array(flat.iloc[:, place], from_pandas=True)
+    types = pyarrow.types
+    if array.null_count and types.is_floating(array.type) and types.is_integer(wanted):
+        array = array.cast(wanted)
+    return array if isinstance(array, pyarrow.ChunkedArray) else pyarrow.chunked_array([array])
 
 
 def _line(error: BaseException) -> str:

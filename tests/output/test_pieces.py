@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adls_magic.core.errors import OutputError
@@ -62,3 +65,108 @@ def test_where_a_common_type_is_needed_the_column_is_named() -> None:
         OutputError, match=r"^column 'a' of piece 2 cannot be int64.*\(cast\)( \(|$)"
     ):
         written(frames("polars", {"a": [1]}, {"a": ["x"]}), ".feather")
+
+
+MOMENT = datetime.datetime(2026, 1, 1, 2, 3, 4)
+ZONED = MOMENT.replace(tzinfo=datetime.UTC)
+DAY = datetime.date(2026, 1, 1)
+# What a cast of pyarrow would turn into something else without a word.
+UNLIKE: dict[str, tuple[Any, Any]] = {
+    "bool, float": (True, 0.5),
+    "bool, int": (True, 7),
+    "int, bool": (7, True),
+    "date, datetime": (DAY, MOMENT),
+    "datetime, date": (MOMENT, DAY),
+    "naive, zoned": (MOMENT, ZONED),
+    "zoned, naive": (ZONED, MOMENT),
+    "decimal, finer": (Decimal("1.5"), Decimal("2.25")),
+    "float, decimal": (1.5, Decimal("2.25")),
+    "time, int": (MOMENT, 7),
+    "int, time": (7, MOMENT),
+    "str, int": ("x", 5),
+    "str, bool": ("x", True),
+    "str, float": ("x", 0.3),
+    "int, str": (5, "5"),
+    "time, str": (MOMENT, "2026-02-01"),
+    "in a list": ([True], [7]),
+    "in a dict": ({"k": "x"}, {"k": 5}),
+    "other keys": ({"k": 1}, {"j": 1}),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+@pytest.mark.parametrize(
+    ("kind", "extension"),
+    [("pandas", ".parquet"), ("polars", ".parquet"), ("arrow", ".feather"), ("arrow", ".jsonl")],
+)
+def test_no_value_becomes_another(kind: str, extension: str, case: str) -> None:
+    one, other = UNLIKE[case]
+    with pytest.raises(OutputError, match=r"^column 'a' of piece 2 cannot be .*give it one type"):
+        written(frames(kind, {"a": [one]}, {"a": [other]}), extension)
+
+
+# (the type of the first piece, that of the second, values of the second)
+ALIKE: list[tuple[Any, Any, list[Any]]] = [
+    (pa.int8(), pa.int64(), [1, None]),
+    (pa.uint64(), pa.int8(), [1]),
+    (pa.float64(), pa.int64(), [2**53]),
+    (pa.float64(), pa.float32(), [0.5]),
+    (pa.string(), pa.null(), [None]),
+    (pa.string(), pa.float64(), [None]),
+    (pa.string(), pa.large_string(), ["x"]),
+    (pa.large_binary(), pa.binary(), [b"x"]),
+    (pa.string(), pa.dictionary(pa.int8(), pa.string()), ["x", None, "x"]),
+    (pa.dictionary(pa.int8(), pa.string()), pa.large_string(), ["x", None, "x"]),
+    (pa.dictionary(pa.int32(), pa.string()), pa.dictionary(pa.int8(), pa.string()), ["x"]),
+    (pa.timestamp("ns", "UTC"), pa.timestamp("ms", "UTC"), [ZONED]),
+    (pa.decimal128(9, 3), pa.decimal128(3, 1), [Decimal("1.500")]),
+    (pa.date64(), pa.date32(), [DAY]),
+    (pa.large_list(pa.int64()), pa.list_(pa.int8()), [[1]]),
+    (pa.struct({"k": pa.float64()}), pa.struct({"k": pa.int8()}), [{"k": 1.0}]),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "values"), ALIKE, ids=str)
+def test_types_that_differ_in_width_only(first: Any, second: Any, values: list[Any]) -> None:
+    pieces = [pa.table({"a": pa.array([], first)}), pa.table({"a": pa.array(values, second)})]
+    table = pq.read_table(io.BytesIO(written(iter(pieces), ".parquet")))
+    assert table.column("a").to_pylist() == values
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "value"),
+    [
+        (pa.int8(), pa.int64(), 128),
+        (pa.float64(), pa.int64(), 2**53 + 1),
+        (pa.float32(), pa.float64(), 0.1),
+        (pa.timestamp("s"), pa.timestamp("us"), MOMENT.replace(microsecond=1)),
+        (pa.decimal128(2, 1), pa.decimal128(4, 1), Decimal("123.5")),
+    ],
+    ids=str,
+)
+def test_a_value_that_does_not_fit(first: Any, second: Any, value: Any) -> None:
+    pieces = [pa.table({"a": pa.array([], first)}), pa.table({"a": pa.array([value], second)})]
+    with pytest.raises(OutputError, match=r"^column 'a' of piece 2 cannot be .*\(cast\)( \(|$)"):
+        written(iter(pieces), ".parquet")
+
+
+def test_whole_numbers_of_pandas_some_of_which_are_missing() -> None:
+    data = written(frames("pandas", {"a": [1]}, {"a": [2, None]}), ".parquet")
+    assert pq.read_table(io.BytesIO(data)).column("a").to_pylist() == [1, 2, None]
+    with pytest.raises(OutputError, match="column 'a' of piece 2 cannot be int64"):
+        written(frames("pandas", {"a": [1]}, {"a": [2.5, None]}), ".parquet")
+
+
+def test_what_pandas_has_of_its_own_goes_on() -> None:
+    frame = pd.DataFrame(
+        {
+            "s": ["x", None],
+            "c": pd.Categorical(["u", "v"]),
+            "t": pd.to_datetime(["2026-01-01", None]),
+            "p": pd.period_range("2026-01", periods=2, freq="M"),
+            "i": pd.array([1, None], dtype="Int64"),
+            "b": [True, None],
+        }
+    )
+    back = pd.read_parquet(io.BytesIO(written(iter([frame, frame]), ".parquet")))
+    pd.testing.assert_frame_equal(back, pd.concat([frame, frame], ignore_index=True))
