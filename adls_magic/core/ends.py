@@ -48,3 +48,10 @@ def continued(encoding: str, head: bytes) -> str:
         return encoding
     found = (order for order, mark in _TURNED[name].items() if head.startswith(mark))
     return f"{name}-{next(found, sys.byteorder)[0]}e"
+
+
+def marked(head: bytes) -> str:
+    """Return `utf-16` or `utf-32` for a file that begins with the mark of one, else ""."""
+    longest_first = sorted(_TURNED, reverse=True)  # a mark of UTF-32 begins with one of UTF-16
+    found = (name for name in longest_first if head.startswith((*_TURNED[name].values(),)))
+    return next(found, "")

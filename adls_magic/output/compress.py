@@ -24,6 +24,7 @@ _MAGIC = {
     ".xz": b"\xfd7zXZ\x00",
     ".zst": b"\x28\xb5\x2f\xfd",
 }
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # the first one, or the end of none
 LONGEST_MAGIC = max(map(len, _MAGIC.values()))  # bytes
 _GZIP_WINDOW = 31  # zlib's wbits for the largest window inside a gzip header and trailer
 
@@ -48,6 +49,15 @@ def content_type(suffix: str) -> str:
 def already(suffix: str, start: bytes) -> bool:
     """Return whether data that begin with `start` are compressed that way already."""
     return start.startswith(_MAGIC[suffix])
+
+
+def found(start: bytes) -> str:
+    """Return the suffix that says how a file is compressed which begins so, "" for not at all.
+
+    More is asked of bzip2 than its first letters, with which text may begin.
+    """
+    suffix = next((suffix for suffix in _MAGIC if already(suffix, start)), "")
+    return "" if suffix == ".bz2" and start[4:10] not in _BZIP2_BLOCKS else suffix
 
 
 def check(suffix: str) -> None:

@@ -58,15 +58,15 @@ class Encoding:
     def added_to(self, ends: Ends) -> Encoding:
         """Return the encoding for adding to a file that is not empty.
 
-        A csv's header is left out, as is the mark that text in some encodings begins with, and
-        lines begin on a line of their own.
+        A csv's header is left out unless there are only blank lines, as is the mark that text in
+        some encodings begins with, and lines begin on a line of their own.
 
         Args:
             ends: of the file.
 
         Raises:
             OutputError: the header that is there has other columns, or does not end within
-                `ends.head`, or the file is not compressed as this one would be.
+                `ends.head`, or the file is not compressed or encoded as this one would be.
         """
         if not self.lines:
             return self
@@ -80,9 +80,13 @@ class Encoding:
         if self.lines != ".jsonl":
             head, columns = self._head_of(ends)
             encoding = continued(encoding_of(options), head)
+            takes_encoding = "encoding" in self._writer.takes()
+            headers.check_start(head, options, may_be_encoded=takes_encoding)
             self._compare(columns)
-            start = start and "\n".encode(encoding)
-            options |= {"header": False}
+            # Less than is there may be known of what is compressed.
+            is_blank = ends.is_whole and head and headers.is_blank(head, options)
+            start = b"" if is_blank else start and "\n".encode(encoding)
+            options |= {} if is_blank else {"header": False}
             options |= {"encoding": encoding} if "encoding" in options else {}
             options |= {"include_bom": False} if "include_bom" in options else {}
         if ends.tail.endswith(start):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from adls_magic.core.ends import marked
 from adls_magic.core.errors import OutputError
-from adls_magic.output.forms import Options
+from adls_magic.output import compress
+from adls_magic.output.forms import Options, encoding_of
 
 MOST = 64 * 1024  # bytes of a file's beginning, in which its header usually ends
 LONGEST = 4 * 1024 * 1024  # bytes that are looked at when it does not
@@ -47,6 +50,38 @@ def columns_of(
     if not is_whole and not lines.latest.endswith(("\n", "\r")):
         return None
     return [name.strip() for name in names]
+
+
+def is_blank(data: bytes, options: Options) -> bool:
+    """Return whether a csv consists of ends of lines only, as that of an empty DataFrame does."""
+    text = data.decode(str(options.get("encoding", "utf-8")), "replace")
+    return not text.removeprefix("\ufeff").strip("\r\n")
+
+
+def check_start(head: bytes, options: Options, *, may_be_encoded: bool) -> None:
+    """Refuse to add text to a csv that begins as one of another encoding, or as compressed data.
+
+    Args:
+        head: the beginning of the csv, of what is in it where that is compressed on purpose.
+        options: the user's, for what writes the csv.
+        may_be_encoded: there is an option for the encoding.
+
+    Raises:
+        OutputError: what is there is of another kind.
+    """
+    replaced = "without --append, --overwrite replaces it"
+    if suffix := compress.found(head):
+        raise OutputError(
+            f"the csv that is there is compressed as {suffix} is, so nothing was appended; under "
+            f"a name that ends in {suffix} it can be, and {replaced}"
+        )
+    there = marked(head)
+    if there and not codecs.lookup(encoding_of(options)).name.startswith(there):
+        cure = f"it can be with --opt encoding={there}" if may_be_encoded else replaced
+        raise OutputError(
+            f"the csv that is there begins with the mark of {there.upper()}, so nothing was "
+            f"appended; {cure}"
+        )
 
 
 def compare(there: Sequence[str] | None, ours: Sequence[str], what: str, *, width: int = 0) -> None:
