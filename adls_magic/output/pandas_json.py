@@ -128,7 +128,13 @@ def _number(number: float, mark: str) -> str | None:
 
 
 def _times(column: Any) -> list[str | None]:
-    """Times in UTC with all digits of the column's unit; where it has a zone, with a Z."""
+    """Times in UTC with all digits of the column's unit; where it has a zone, with a Z.
+
+    Dates are written as pandas does it.
+    """
+    if column.dtype.name.startswith(("date32", "date64")):  # Arrow's, which have no zone to ask for
+        days = column.to_numpy(dtype=object, na_value=None).tolist()
+        return [None if day is None else f"{day.isoformat()}T00:00:00.000" for day in days]
     zone = column.dt.tz
     local = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
     values = local.to_numpy(dtype=f"datetime64[{column.dt.unit}]")

@@ -280,7 +280,6 @@ def test_a_file_begins_with_the_mark_of_its_encoding(family: str, name: str) -> 
 def test_blank_lines_are_no_header(family: str, there: bytes) -> None:
     value = FAMILIES[family]
     assert added(there, value(["a", "b"])) == there + b"a,b\n1,1\n"
-    assert added(there + b"x", [[1, 2]]) == there + b"x\n1,2\n"
 
 
 def test_what_an_empty_frame_leaves_is_no_header() -> None:

@@ -82,3 +82,13 @@ def test_the_users_options_decide_how_values_look() -> None:
     assert written(frame, ".jsonl", **options) == b'{"x":0.33,"t":"2020-01-01T00:00:00"}\n'
     assert written(frame[["x"]], ".json", indent=1).count(b"\n") == 5
     assert written(frame[["x"]], ".json", orient="records", lines=True).count(b"\n") == 1
+
+
+@pytest.mark.parametrize("orient", ORIENTS)
+@pytest.mark.parametrize("dtype", ["date32[pyarrow]", "date64[pyarrow]"])
+def test_dates_of_arrow_are_pandas_own(orient: str, dtype: str) -> None:
+    days = pd.Series([datetime.date(2026, 1, 2), datetime.date(1066, 10, 14)], dtype=dtype)
+    frame = pd.DataFrame({"d": days, "e": [*days[:1], None]}).astype(dtype)
+    for each in (frame, frame.set_axis(days)):
+        ours = json.loads(written(each, ".json", orient=orient))
+        assert ours == json.loads(each.to_json(orient=orient, date_format="iso"))
