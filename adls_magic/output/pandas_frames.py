@@ -144,7 +144,7 @@ def _row_writers(first: Any, frames: Iterable[Any], labelled: bool) -> dict[str,
 def _delimited(first: Any, frames: Iterable[Any], labelled: bool, separator: str) -> Writer:
     def write(parts: Iterable[Any], stream: BinaryIO, options: Options) -> None:
         chosen = {"index": labelled, "sep": separator, "lineterminator": "\n", **options}
-        with text_over(stream, encoding=encoding_of(options)) as text:
+        with rows.whole_arrays(), text_over(stream, encoding=encoding_of(options)) as text:
             for part in parts:
                 part.to_csv(text, **without(chosen, "encoding"))
                 chosen["header"] = False

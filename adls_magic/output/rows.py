@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import html
 import importlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
@@ -24,6 +26,17 @@ CSV_OPTIONS = only(
     *("delimiter", "quotechar", "quoting", "doublequote", "escapechar", "lineterminator"),
     *("header", "encoding"),
 )
+
+
+def whole_arrays() -> AbstractContextManager[object]:
+    """Let numpy's arrays become text with all of their items and digits while it is entered."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return nullcontext()
+    options: AbstractContextManager[object] = numpy.printoptions(
+        threshold=sys.maxsize, floatmode="unique"
+    )
+    return options
 
 
 def write_csv(
@@ -48,7 +61,7 @@ def write_csv(
     """
     chosen: dict[str, Any] = {"delimiter": separator, "lineterminator": "\n"}
     chosen |= without(options, "header", "encoding")
-    with text_over(stream, encoding=encoding_of(options)) as text:
+    with whole_arrays(), text_over(stream, encoding=encoding_of(options)) as text:
         writer = csv.writer(text, **chosen)
         if (names := header_of(columns, options.get("header", True))) is not None:
             writer.writerow(names)
@@ -74,7 +87,7 @@ def header_of(columns: Columns | None, header: object) -> Columns | None:
 
 def write_markdown(stream: BinaryIO, columns: Columns, rows: Rows) -> None:
     """Write a table in GitHub's markdown; `|` and line ends inside a cell are escaped."""
-    with text_over(stream) as text:
+    with whole_arrays(), text_over(stream) as text:
         text.write(_markdown_row(columns))
         text.write(f"|{' --- |' * len(columns)}\n")
         for row in rows:
@@ -83,7 +96,7 @@ def write_markdown(stream: BinaryIO, columns: Columns, rows: Rows) -> None:
 
 def write_html(stream: BinaryIO, columns: Columns, rows: Rows) -> None:
     """Write an HTML table with all rows and all text, escaped."""
-    with text_over(stream) as text:
+    with whole_arrays(), text_over(stream) as text:
         text.write('<table border="1" class="dataframe">\n<thead>\n')
         text.write(_html_row(columns, "th"))
         text.write("</thead>\n<tbody>\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -331,3 +332,20 @@ def test_descriptions() -> None:
     assert output.plan(PLAIN, ".csv").description == "DataFrame, 3 rows, csv"
     assert output.plan(POLARS[:1], ".parquet").description == "DataFrame, 1 row, parquet"
     assert output.plan(POLARS.lazy(), ".csv.gz").description == "LazyFrame, csv, gz"
+
+
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".md", ".html"])
+def test_arrays_in_cells_are_whole(extension: str) -> None:
+    array = np.append(np.arange(2000), 1 / 3)
+    for value in (
+        pd.DataFrame({"a": pd.Series([array, [array]], dtype=object)}),
+        iter([pd.DataFrame({"a": pd.Series([array, [array]], dtype=object)})]),
+        [{"a": array}, {"a": [array]}],
+        iter([{"a": array}, {"a": [array]}]),
+    ):
+        if extension in (".md", ".html") and not isinstance(value, pd.DataFrame):
+            continue  # rows of Python have no such form
+        text = written(value, extension).decode()
+        found = re.findall(r"\d+\.\d*(?:e[+-]\d+)?", text)
+        assert [float(number) for number in found] == [*array, *array]
+    assert "..." in str(array)
