@@ -4,7 +4,7 @@ Only its first item tells what can be made of an iterator, and who takes it take
 owner, who may have to choose another extension first. So it is kept here, and is the first one
 again when that very iterator is looked at or written next. It is kept as long as the iterator
 lives; iterators that Python cannot tell the end of (those of lists, `map`, `zip`) are kept
-alive, a few at most.
+alive until they are written, the latest few hundred of them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,24 @@ from dataclasses import dataclass
 
 from adls_magic.output.forms import Watched
 
-_MOST = 16  # iterators of which something is kept; the oldest are forgotten first
+# Iterators that are kept alive; of older ones, what was taken is lost. More than anybody looks at
+# and still means to write.
+_MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was taken from an iterator or file, and how to know that it is still the same one."""
+    """What was taken from an iterator or file, and how to know that it is still the same one.
+
+    Attributes:
+        owner: returns the iterator or file, None when it is no more.
+        items: what was taken.
+        holds: this keeps the owner alive.
+    """
 
     owner: Callable[[], object]
     items: list[object]
+    holds: bool = False
 
 
 _kept: dict[int, _Kept] = {}  # by the identity of the owner, in the order of the first look
@@ -90,8 +99,9 @@ def _keep(owner: object, items: list[object]) -> None:
     try:
         reference: Callable[[], object] = weakref.ref(owner, lambda _: _kept.pop(key, None))
     except TypeError:
-        _kept[key] = _Kept(lambda: owner, items)
+        _kept[key] = _Kept(lambda: owner, items, holds=True)
+        held = [one for one, kept in _kept.items() if kept.holds]
+        for oldest in held[:-_MOST]:
+            del _kept[oldest]
     else:
         _kept[key] = _Kept(reference, items)
-    while len(_kept) > _MOST:
-        _kept.pop(next(iter(_kept)))
