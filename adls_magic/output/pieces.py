@@ -16,14 +16,16 @@ from typing import Any
 
 from adls_magic.core.errors import OutputError
 from adls_magic.output import arrow_tables, fitting, pandas_frames
-from adls_magic.output.forms import SAMPLE, Forms, Missing, Watched, Writer
+from adls_magic.output.forms import SAMPLE, Forms, Missing, Writer
+from adls_magic.output.looking import Looked
 
 
-def forms(first: Any, others: Watched) -> Forms | None:
-    """Return what an iterator of frames can be whose first piece has been taken."""
+def forms(items: Looked) -> Forms | None:
+    """Return what an iterator of frames can be whose first piece has been seen."""
+    first: Any = items.seen[0]
     if not (_is_frame(first, "pandas") or _is_frame(first, "polars") or _is_arrow(first)):
         return None
-    pieces = itertools.chain([first], others)
+    pieces = itertools.chain(items.seen, items)
     writers: dict[str, Writer | Missing]
     if importlib.util.find_spec("pyarrow") is None:
         formats = (".csv", ".tsv", ".jsonl", ".json", ".html", ".md", ".parquet", ".feather")
@@ -32,7 +34,7 @@ def forms(first: Any, others: Watched) -> Forms | None:
         writers = _arrow_writers(first, pieces)
     if _is_frame(first, "pandas"):
         writers |= pandas_frames.writers_of_pieces(first, _alike(first, pieces))
-    return Forms("DataFrames", writers, source=others, sample=lambda: _sample(first))
+    return Forms("DataFrames", writers, source=items, sample=lambda: _sample(first))
 
 
 def _arrow_writers(first: Any, pieces: Iterable[Any]) -> dict[str, Writer | Missing]:

@@ -28,11 +28,11 @@ from adls_magic.output.forms import (
     Forms,
     Missing,
     Options,
-    Watched,
     Writer,
     only,
     text_over,
 )
+from adls_magic.output.looking import Looked
 
 _LISTS: tuple[type, ...] = (list, tuple, set, frozenset, range, collections.deque)
 _ON_A_LINE = ("skipkeys", "ensure_ascii", "check_circular", "allow_nan", "sort_keys", "separators")
@@ -70,9 +70,9 @@ def _sample(value: object, items: Iterable[object]) -> Callable[[], object] | No
     return None if long else lambda: value
 
 
-def forms_of_items(first: object, items: Watched) -> Forms:
-    """Return what an iterator can be whose first item has been taken; it is put back."""
-    everything = itertools.chain([first], items)
+def forms_of_items(items: Looked) -> Forms:
+    """Return what an iterator can be whose first item has been seen."""
+    first, everything = items.seen[0], itertools.chain(items.seen, items)
     writers: dict[str, Writer | Missing] = {
         ".json": Writer(partial(_written, write_json_array, everything), JSON_OPTIONS),
         ".jsonl": Writer(partial(_written, write_json_lines, everything), LINES_OPTIONS),

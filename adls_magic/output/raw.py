@@ -157,7 +157,7 @@ def _forms_of_iterator(value: Iterator[object]) -> Forms:
     if isinstance(first, (*_BYTES, str)):
         parts = itertools.chain(items.seen, items)
         return _streamed(name, first, parts, items, start=lambda: _start_of(items))
-    return pieces.forms(first, items) or plain_data.forms_of_items(first, items)
+    return pieces.forms(items) or plain_data.forms_of_items(items)
 
 
 def _forms_of_nothing(name: str, items: Watched) -> Forms:
