@@ -17,7 +17,7 @@ from adls_magic.commands import (
     progress_of,
     upload_options,
 )
-from adls_magic.core.errors import UploadStopped
+from adls_magic.core.errors import OutputError, UploadStopped
 from adls_magic.core.text import count, format_age, format_size, table
 
 if TYPE_CHECKING:
@@ -86,11 +86,15 @@ def upload_values(
         _encoding(value, target, dict(arguments.opt or ()))
         for value, target in zip(values.values(), targets, strict=True)
     ]
+    planned = list(zip(values.items(), targets, encodings, strict=True))
+    for (name, value), _, encoding in planned:
+        _refuse_spent(name, value, encoding)
     if arguments.dry_run:
         return Done(_plan_of_values(account, values, targets, encodings))
     began = time.monotonic()
     results = []
-    for encoding, target in zip(encodings, targets, strict=True):
+    for (name, value), target, encoding in planned:
+        _refuse_spent(name, value, encoding)  # one before it may have been the same iterator
         results.append(_write_value(account, target, encoding, arguments, defaults))
     what = encodings[0].description
     took = time.monotonic() - began
@@ -105,6 +109,22 @@ def _encoding(value: object, target: RemotePath, options: Mapping[str, object]) 
     # A name without extension asks for no text, as a variable was given and nothing printed.
     asks_for_text = bool(split_extension(extension)[0])
     return plan(value, extension, options=options, as_shown=asks_for_text)
+
+
+def _refuse_spent(name: str, value: object, encoding: Encoding) -> None:
+    """Raise OutputError for an iterator at its end, whose file would replace a good one.
+
+    One that never had anything cannot be told from one that was read before. A file that is
+    empty is not refused.
+    """
+    from adls_magic.output.forms import name_of
+    from adls_magic.output.raw import is_readable
+
+    if encoding.is_spent and not is_readable(value):
+        raise OutputError(
+            f"{name} is {name_of(value)} without items, or one that was read already; nothing was "
+            f"written for it: make it anew (a list may be empty)"
+        )
 
 
 def _write_value(

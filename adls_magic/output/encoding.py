@@ -13,6 +13,7 @@ from adls_magic.core.ends import Ends, continued
 from adls_magic.core.errors import AdlsError, OutputError
 from adls_magic.output import compress, headers
 from adls_magic.output.forms import Forms, Options, Sink, Writer, encoding_of
+from adls_magic.output.looking import Looked
 
 NO_OPTIONS: Options = MappingProxyType({})
 
@@ -97,6 +98,12 @@ class Encoding:
     def note(self) -> str:
         """What the value's owner has to know until it is written; "" for nothing."""
         return self._forms.source.note if self._forms.source else ""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the value is an iterator that has nothing to give any more, or never had."""
+        source = self._forms.source
+        return isinstance(source, Looked) and not source.seen
 
     def _noted(self, error: OutputError) -> OutputError:
         """Return the error with what the value's owner has to know after it."""

@@ -299,3 +299,24 @@ def test_a_dry_run_takes_nothing_from_a_variable(run: Run, stored: Stored) -> No
     assert "\nrows: its first item was taken to look at it; the next write of it begins" in text
     assert run("%adls_upload --var rows d/rows.jsonl").error is None
     assert stored() == {"d/rows.jsonl": b'{"a": 0}\n{"a": 1}\n'}
+
+
+def test_an_iterator_that_is_spent_replaces_no_file(run: Run, stored: Stored) -> None:
+    run("def rows():\n    yield {'a': 0}\n    raise KeyError('b')\nrows = rows()")
+    assert run("%adls_upload a.csv rows.csv").error is None
+    good = stored()
+    assert isinstance(run("%adls_upload --var rows rows.csv --overwrite").error, KeyError)
+    for line in ("%adls_upload --var rows rows.csv --overwrite", "%adls_upload --var rows d/"):
+        again = run(line)
+        assert isinstance(again.error, OutputError)
+        assert "rows is a generator without items" in str(again.error)
+        assert "make it anew" in str(again.error)
+    assert stored() == good
+    run("one = two = iter(['a'])")
+    twice = run("%adls_upload --var one two d/")
+    assert "two is a list_iterator without items" in str(twice.error)
+    assert stored() == good | {"d/one": b"a"}
+    run("nothing = []; empty = open('empty', 'w+b')")
+    assert run("%adls_upload --var nothing rows.json --overwrite").error is None
+    assert run("%adls_upload --var empty empty.bin").error is None
+    assert stored()["rows.json"] == b"[]\n"
