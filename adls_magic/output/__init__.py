@@ -113,8 +113,11 @@ def _planned(
     if compression and compress.already(compression, forms.start()):
         compression = ""
     writer = _writer_for(value, forms, plain, as_shown=as_shown, options=options)
-    writer.check(options, f"{forms.what.partition(',')[0]} as {plain or 'text'}")
-    options = settled(options, writer.takes()) if options else options
+    if writer.made:
+        options = NO_OPTIONS
+    elif options:
+        writer.check(options, f"{forms.what.partition(',')[0]} as {plain or 'text'}")
+        options = settled(options, writer.takes())
     shape = plain.removeprefix(".") if forms.anything is None else ""
     parts = [forms.what, shape or ("" if forms.anything else "text"), compression[1:]]
     return Encoding(
@@ -227,11 +230,11 @@ def _writer_for(
     if extension == ".pkl":
         return Writer(partial(_write_pickle, value), only("protocol", "fix_imports"))
     if forms.source is None and (data := rich.rendered(value, extension, options)) is not None:
-        return _constant(data, options)
+        return _constant(data, made=True)
     if (lacking := rich.missing(value, extension)) is not None:
         raise _missing(value, extension, lacking)
     if as_shown and (text := _text_of(value, forms, extension)) is not None:
-        return _constant(f"{text}\n".encode("utf-8", "backslashreplace"))
+        return _constant(f"{text}\n".encode("utf-8", "backslashreplace"), made=False)
     raise _misfit(value, forms, extension)
 
 
@@ -258,9 +261,9 @@ def _is_binary(extension: str) -> bool:
     return extension in NOT_TEXT and extension != ".svg"
 
 
-def _constant(data: bytes, options: Options = NO_OPTIONS) -> Writer:
-    """Return a writer of bytes that were made already, with these options."""
-    return Writer(lambda stream, _: cast(None, stream.write(data)), only(*options))
+def _constant(data: bytes, *, made: bool) -> Writer:
+    """Return a writer of these bytes, which the options have `made` or cannot change."""
+    return Writer(lambda stream, _: cast(None, stream.write(data)), made=made)
 
 
 def _write_pickle(value: object, stream: BinaryIO, options: Mapping[str, Any]) -> None:

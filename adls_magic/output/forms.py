@@ -47,12 +47,14 @@ class Writer:
         takes: returns the names of its options.
         header: writes what comes before the rows of a csv, takes the same.
         width: cells of every row of a csv that has no header; 0 when that is not known.
+        made: what it writes is made already, with the options, which are settled by that.
     """
 
     write: Callable[[BinaryIO, Options], None]
     takes: Names = _no_names
     header: Callable[[BinaryIO, Options], None] | None = None
     width: int = 0
+    made: bool = False
 
     def check(self, options: Options, form: str) -> None:
         """Raise OptionError when one of the options is none of this form's."""

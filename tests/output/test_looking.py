@@ -108,14 +108,41 @@ def test_what_was_taken_is_kept_no_longer_than_the_iterator() -> None:
 
 
 def test_only_a_few_are_kept_alive() -> None:
-    others = [iter([{"a": 1}]) for _ in range(40)]
+    others = [iter([{"a": 1}]) for _ in range(300)]
     for items in others:
         output.plan(items, ".jsonl")
-    assert len(looking._kept) <= 16
+    assert len(looking._kept) == 256
     assert written(others[-1], ".jsonl") == b'{"a": 1}\n'
     for items in others:
         list(looking.Looked(items, owner=items, unit=""))
     assert not looking._kept  # what has been written is kept no more
+
+
+@pytest.mark.parametrize(("make", "number"), [(generated, 300), (lambda: iter(ROWS), 100)])
+def test_many_others_are_looked_at_meanwhile(make: Any, number: int) -> None:
+    items = [make() for _ in range(number)]
+    for each in items:
+        output.plan(each, ".jsonl")
+    assert written(items[0], ".jsonl") == LINES
+
+
+@pytest.mark.parametrize(
+    ("items", "extension", "expected"),
+    [
+        (generated, ".jsonl", LINES),
+        (generated, ".csv", b"a\n0\n1\n2\n"),
+        (frames, ".csv", b"a\n0\n1\n2\n"),
+    ],
+)
+def test_what_is_planned_twice_is_written_once(items: Any, extension: str, expected: bytes) -> None:
+    same = items()
+    first, second = output.plan(same, extension), output.plan(same, extension)
+    target, other = Written(), Written()
+    first.write(target)
+    second.write(other)
+    assert target.data == expected
+    assert b"0" not in other.data
+    assert second.is_spent
 
 
 @pytest.mark.parametrize("mode", ["rb", "r"])

@@ -384,6 +384,22 @@ def test_rich_display(value: object, extension: str, expected: bytes) -> None:
     assert written(value, extension).startswith(expected)
 
 
+class Page:
+    def _repr_html_(self) -> str:
+        return "<b>page</b>"
+
+    def to_html(self, header: str = "x", optimize: str = "y") -> str:
+        return f"{header}, {optimize}"
+
+
+def test_options_of_a_rich_display_are_what_its_method_takes_them_for() -> None:
+    assert written(Page(), ".html", header="a", optimize="true") == b"a, true\n"
+    with pytest.raises(OptionError, match="nosuch"):
+        written(Page(), ".html", nosuch="a")
+    with pytest.raises(OptionError, match="has none"):
+        written(Formula(), ".tex", optimize="x")
+
+
 def test_the_offers_for_a_rich_display_are_what_it_has() -> None:
     with pytest.raises(OutputError, match=r"a Formula cannot .*; it can be png, tex, txt$"):
         output.plan(Formula(), ".pdf")
