@@ -121,7 +121,7 @@ def _writers_of_table(table: Any) -> dict[str, Writer | Missing]:
 _NO_OPTIONS = only()
 _CSV_OPTIONS = only(
     *("header", "include_header", "batch_size", "delimiter", "eol"),
-    *("null_string", "quoting_header", "quoting_style"),
+    *("null_string", "quoting_style"),
 )
 _FEATHER_OPTIONS = only(
     *("compression", "use_threads", "allow_64bit", "emit_dictionary_deltas", "metadata_version"),
@@ -181,7 +181,8 @@ def _write_csv(
     # pyarrow quotes every name of the header, so that is written here.
     settings = module.WriteOptions(include_header=False, **chosen)
     if (names := rows.header_of(schema.names, header)) is not None:
-        rows.write_csv(stream, names, (), separator=str(chosen["delimiter"]))
+        ends = {"lineterminator": chosen.get("eol", "\n")}
+        rows.write_csv(stream, names, (), separator=str(chosen["delimiter"]), options=ends)
     with module.CSVWriter(stream, schema, write_options=settings) as writer:
         for batch in batches:
             writer.write(batch)

@@ -30,7 +30,7 @@ _FLAGS = frozenset(
 _TEXTS = frozenset(
     {
         *("delimiter", "quotechar", "escapechar", "lineterminator", "encoding", "eol"),
-        *("null_string", "quoting_header", "quoting_style", "compression", "facecolor"),
+        *("null_string", "quoting_style", "compression", "facecolor"),
         *("edgecolor", "orientation", "backend", "comment", "description", "software", "artist"),
         *("copyright", "title", "author", "subject", "keywords"),
     }

@@ -16,6 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from adls_magic import output
+from adls_magic.core.errors import OptionError
 
 from .streams import Written, written
 
@@ -98,3 +99,10 @@ def test_additions_to_a_dictionary_when_they_are_wanted() -> None:
     data = written(both, ".feather", emit_dictionary_deltas=True)
     table = pyarrow.feather.read_table(io.BytesIO(data))
     assert pa.types.is_dictionary(table.schema.field("a").type)
+
+
+def test_the_header_of_a_csv_is_written_as_its_rows_are() -> None:
+    table = pa.table({"a": [1], "b": ["x"]})
+    assert written(table, ".csv", eol="\r\n") == b'a,b\r\n1,"x"\r\n'
+    with pytest.raises(OptionError, match="takes no option 'quoting_header'"):
+        written(table, ".csv", quoting_header="all_valid")  # which would have no effect
