@@ -130,7 +130,7 @@ class Forms:
         sample: gives a small value like this one, or its beginning. It is written for trial
             before an extension is offered, as it depends on the content what can be written.
         start: gives the first bytes of what is written as it is, by which compressed data are
-            known; fewer than eight only where there are no more.
+            known; fewer than eight only where there are no more, or many empty items before them.
     """
 
     what: str

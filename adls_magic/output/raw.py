@@ -19,6 +19,7 @@ from adls_magic.output.looking import Looked
 
 _CHUNK = 1024 * 1024  # bytes or characters read or encoded at a time
 _START = 8  # bytes or characters read to see what a file holds
+_MOST_SEEN = 64  # items taken to see that, of which many may be empty
 _BYTES = (bytes, bytearray, memoryview)
 
 
@@ -81,6 +82,11 @@ def _forms_of_file(value: Any) -> Forms | None:
     items = Looked(blocks, owner=value, unit="first bytes were")
     if nothing:  # this one gives what it has, whatever it is asked for
         items.keep(nothing)
+        if items.look() and items.seen[-1] == nothing:
+            raise OutputError(
+                f"the read() of {name_of(value)} gives the same again, whatever size it is asked "
+                f"for, so it would have no end; write what it gives"
+            )
     elif not items.seen and (start := value.read(_START)):
         items.keep(start)
     parts = itertools.chain(items.seen, items)
@@ -197,13 +203,14 @@ def _streamed(
 
 def _start_of(items: Looked) -> bytes:
     """Return the first bytes of an iterator of bytes; as many items are seen as that takes."""
-    start, number = b"", 0
-    while len(start) < _START and (number < len(items.seen) or items.look()):
+    start = b""
+    for number in range(_MOST_SEEN):
+        if len(start) >= _START or not (number < len(items.seen) or items.look()):
+            break
         item = items.seen[number]
         if not isinstance(item, _BYTES):
             break  # which the writing will tell
         start += bytes(memoryview(item).cast("B")[:_START])
-        number += 1
     return start
 
 

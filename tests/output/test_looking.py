@@ -203,6 +203,33 @@ def test_a_file_that_gives_what_it_likes_loses_nothing() -> None:
     assert written(file, ".bin") == b"onetwothree"
 
 
+def test_a_file_that_gives_the_same_for_ever_is_refused() -> None:
+    class Whole:
+        def read(self, size: int = -1) -> bytes:
+            return b"everything"
+
+    file = Whole()
+    for _ in range(2):
+        with pytest.raises(OutputError, match=r"the read\(\) of a Whole gives the same again"):
+            output.plan(file, ".bin")
+    assert written(Blocks(b"one"), ".bin") == b"one"
+
+
+def test_empty_items_are_not_all_taken_to_see_what_comes() -> None:
+    taken = 0
+
+    def empty() -> Iterator[bytes]:
+        nonlocal taken
+        for taken in range(1, 1001):  # noqa: B007 - counted
+            yield b""
+        yield b"end"
+
+    items = empty()
+    output.plan(items, ".gz")
+    assert taken <= 64
+    assert written(items, ".txt") == b"end"
+
+
 @pytest.mark.parametrize(("suffix", "packed"), [(".gz", gzip.compress), (".bz2", bz2.compress)])
 def test_what_is_compressed_is_not_compressed_again(
     tmp_path: Path, suffix: str, packed: Any
