@@ -8,6 +8,7 @@ Where the user's options say how numbers or times look, pandas does as they say.
 from __future__ import annotations
 
 import datetime
+import decimal
 import io
 import math
 import secrets
@@ -15,8 +16,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from adls_magic.output import rows
+from adls_magic.output import plain_data, rows
 from adls_magic.output.forms import Options, text_over, without
+from adls_magic.output.times import listed
 
 _SLICE = 50_000  # rows turned into JSON at a time
 
@@ -81,9 +83,19 @@ def _exact_labels(frame: Any, mark: str, options: Options) -> Any:
             frame = frame.set_axis(_times(labels.to_series()), axis=axis)
         elif labels.nlevels == 1 and labels.dtype.kind == "f" and numbers:
             frame = frame.set_axis(_numbers(labels, mark), axis=axis)
-        elif labels.dtype == object and any(isinstance(one, datetime.datetime) for one in labels):
-            frame = frame.set_axis([_cell(one, mark, False, times) for one in labels], axis=axis)
+        elif labels.dtype == object:
+            cells = labels.tolist()
+            exact = [_label(one, mark, numbers, times) for one in cells]
+            if exact != cells:
+                frame = frame.set_axis(sys.modules["pandas"].Index(exact, dtype=object), axis=axis)
     return frame
+
+
+def _label(label: Any, mark: str, numbers: bool, times: bool) -> Any:
+    """Return what stands for a label, which is a tuple where there are several levels."""
+    if isinstance(label, tuple):
+        return tuple(_label(one, mark, numbers, times) for one in label)
+    return _cell(label, mark, numbers, times)
 
 
 def _sets_times(options: Options) -> bool:
@@ -158,9 +170,24 @@ def _cell(cell: Any, mark: str, numbers: bool, times: bool) -> Any:
         return {name: _cell(one, mark, numbers, times) for name, one in cell.items()}
     if isinstance(cell, list | tuple):
         return [_cell(one, mark, numbers, times) for one in cell]
-    if type(cell).__module__ == "numpy" and cell.dtype.kind in "fO":
-        return _cell(cell.tolist(), mark, numbers, times)
-    return cell
+    if type(cell).__module__ == "numpy":
+        return _of_numpy(cell, mark, numbers, times)
+    if isinstance(cell, _PANDAS_KNOWS) or type(cell).__module__.startswith("pandas."):
+        return cell
+    try:
+        return _cell(plain_data.simpler(cell), mark, numbers, times)
+    except TypeError:
+        return cell
+
+
+# What pandas itself writes as one value, in a form of its own.
+_PANDAS_KNOWS = (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)
+
+
+def _of_numpy(value: Any, mark: str, numbers: bool, times: bool) -> Any:
+    if value.dtype.kind in "fO":
+        return _cell(value.tolist(), mark, numbers, times)
+    return listed(value) if times and value.dtype.kind in "mM" else value
 
 
 def _in_utc(moment: datetime.datetime) -> datetime.datetime:

@@ -153,7 +153,7 @@ def _encoder(options: Options) -> json.JSONEncoder:
     make = json.JSONEncoder if chosen["allow_nan"] else _Strict
     if make is _Strict and "allow_nan" not in options:
         make = _Nulls
-    return make(default=_simpler, **chosen)
+    return make(default=simpler, **chosen)
 
 
 class _Strict(json.JSONEncoder):
@@ -194,11 +194,15 @@ def _finite(value: Any) -> object:
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
-    return _finite(_simpler(value))
+    return _finite(simpler(value))
 
 
-def _simpler(value: Any) -> object:
-    """Turn what JSON does not know into what it knows, without losing anything."""
+def simpler(value: Any) -> object:
+    """Turn what JSON does not know into what it knows, without losing anything.
+
+    Raises:
+        TypeError: it has no form in JSON.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     if type(value).__name__ in ("NaTType", "NAType"):

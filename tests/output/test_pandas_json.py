@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import pathlib
+import uuid
 
 import numpy as np
 import pandas as pd
@@ -92,3 +94,27 @@ def test_dates_of_arrow_are_pandas_own(orient: str, dtype: str) -> None:
     for each in (frame, frame.set_axis(days)):
         ours = json.loads(written(each, ".json", orient=orient))
         assert ours == json.loads(each.to_json(orient=orient, date_format="iso"))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_labels_of_several_levels_are_exact_too(axis: int) -> None:
+    labels = [("a", 0.1 + 0.2), ("b", 2.0)]
+    frame = pd.DataFrame(np.eye(2))
+    frame = frame.set_axis(pd.MultiIndex.from_tuples(labels), axis=axis)
+    shape = json.loads(written(frame, ".json", orient="split"))
+    assert shape["columns" if axis else "index"] == [list(one) for one in labels]
+    mixed = pd.DataFrame({"x": [1, 2]}, index=[0.1 + 0.2, "a"])
+    assert json.loads(written(mixed, ".json", orient="split"))["index"] == [0.1 + 0.2, "a"]
+
+
+@pytest.mark.parametrize("extension", [".json", ".jsonl"])
+def test_what_pandas_has_no_form_for_is_written_as_elsewhere(extension: str) -> None:
+    moments = np.array(["2020-01-01T00:00:00.123456789", "NaT"], "M8[ns]")
+    one = uuid.UUID(int=7)
+    cells = [moments, moments[0], one, [one], {"k": pathlib.PurePosixPath("a/b")}, range(2)]
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=object)})
+    text = written(frame, extension).decode()
+    found = json.loads(text) if extension == ".json" else [*map(json.loads, text.splitlines())]
+    said = "2020-01-01T00:00:00.123456789"
+    expected = [[said, None], said, str(one), [str(one)], {"k": "a/b"}, [0, 1]]
+    assert [row["x"] for row in found] == expected
