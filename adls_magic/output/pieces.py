@@ -26,6 +26,7 @@ def forms(items: Looked) -> Forms | None:
     if not (_is_frame(first, "pandas") or _is_frame(first, "polars") or _is_arrow(first)):
         return None
     pieces = itertools.chain(items.seen, items)
+    head = _head_of(first)  # so that the whole lives no longer than until the next one comes
     writers: dict[str, Writer | Missing]
     if importlib.util.find_spec("pyarrow") is None:
         formats = (".csv", ".tsv", ".jsonl", ".json", ".html", ".md", ".parquet", ".feather")
@@ -33,24 +34,37 @@ def forms(items: Looked) -> Forms | None:
     else:
         writers = _arrow_writers(first, pieces)
     if _is_frame(first, "pandas"):
-        writers |= pandas_frames.writers_of_pieces(first, _alike(first, pieces))
-    return Forms("DataFrames", writers, source=items, sample=lambda: _sample(first))
+        writers |= pandas_frames.writers_of_pieces(head, _alike(head, pieces))
+    sample = None if head is None else lambda: head
+    return Forms("DataFrames", writers, source=items, sample=sample)
 
 
 def _arrow_writers(first: Any, pieces: Iterable[Any]) -> dict[str, Writer | Missing]:
     pyarrow = importlib.import_module("pyarrow")
     try:
-        schema = _table_of(first).schema
+        schema = _schema_of(first)
     except (pyarrow.ArrowException, TypeError, ValueError):
         return {}  # a column has values of several types, or two have one name
     return arrow_tables.writers_of(schema, _batches(schema, pieces))
 
 
-def _sample(head: Any) -> Any:
-    """Return the start of a piece, as what is written like it."""
-    if _is_frame(head, "pandas"):
-        return head.head(SAMPLE)
-    return _table_of(head).slice(0, SAMPLE)
+def _head_of(first: Any) -> Any | None:
+    """Return a copy of a piece's first rows, which is written like it; None without pyarrow."""
+    if _is_frame(first, "pandas"):
+        return first.head(SAMPLE).copy()
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    table = _table_of(first.slice(0, SAMPLE))
+    rows = importlib.import_module("pyarrow").array(range(table.num_rows), "int64")
+    return table.take(rows)  # a slice would keep all rows alive
+
+
+def _schema_of(first: Any) -> Any:
+    """Return the names and types that a piece has in Arrow, without making a table of it."""
+    if _is_frame(first, "pandas"):
+        schema = importlib.import_module("pyarrow").Schema
+        return schema.from_pandas(_flat(first), preserve_index=False)
+    return first.schema if _is_arrow(first) else _table_of(first.clear()).schema
 
 
 def _is_frame(value: object, package: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import io
+import weakref
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet
 import pyarrow.parquet as pq
 import pytest
 
@@ -170,3 +173,28 @@ def test_what_pandas_has_of_its_own_goes_on() -> None:
     )
     back = pd.read_parquet(io.BytesIO(written(iter([frame, frame]), ".parquet")))
     pd.testing.assert_frame_equal(back, pd.concat([frame, frame], ignore_index=True))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow"])
+@pytest.mark.parametrize("extension", [".csv", ".jsonl", ".parquet"])
+def test_a_piece_that_is_written_is_kept_no_longer(kind: str, extension: str) -> None:
+    alive: list[bool] = []
+
+    def three() -> Iterator[Any]:
+        (first,) = frames(kind, {"a": [1], "b": ["x"]})
+        known = weakref.ref(first)
+        yield first
+        del first
+        for number in (2, 3):
+            gc.collect()
+            alive.append(known() is not None)
+            yield from frames(kind, {"a": [number], "b": ["y"]})
+
+    assert b"y" in written(three(), extension)
+    assert not alive[-1]
+
+
+def test_the_types_of_the_first_piece_are_those_of_all_its_rows() -> None:
+    late = pd.DataFrame({"a": [None] * 100 + ["x"], "b": [[1.5]] * 101})
+    table = pyarrow.parquet.read_table(io.BytesIO(written(iter([late, late]), ".parquet")))
+    assert table.equals(pa.Table.from_pandas(pd.concat([late, late]), preserve_index=False))
