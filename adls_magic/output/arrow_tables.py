@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, cast
 
+from adls_magic.core.text import count
 from adls_magic.output import plain_data, rows
 from adls_magic.output.forms import (
     SAMPLE,
@@ -38,15 +39,15 @@ def forms(value: Any, pyarrow: Any) -> Forms | None:
         return _forms("RecordBatchReader", value.schema, writers_of(value.schema, value), sample)
     if isinstance(value, pyarrow.Array | pyarrow.ChunkedArray):
         named = pyarrow.table({"value": value})
-        what = f"{type(value).__name__}, {_count(len(value))}"
+        what = f"{type(value).__name__}, {count(len(value), 'row')}"
         return _forms(what, named.schema, _writers_of_table(named), _start_of(named))
     if isinstance(value, pyarrow.Table):
-        what = f"Table, {_count(value.num_rows)}"
+        what = f"Table, {count(value.num_rows, 'row')}"
         return _forms(what, value.schema, _writers_of_table(value), _start_of(value))
     if (lazy := _forms_of_scan(value)) is not None:
         return lazy
     if isinstance(value, pyarrow.RecordBatch):
-        what = f"RecordBatch, {_count(value.num_rows)}"
+        what = f"RecordBatch, {count(value.num_rows, 'row')}"
         writers = writers_of(value.schema, (value,), whole=True)
         return _forms(what, value.schema, writers, _start_of(value))
     return None
@@ -98,10 +99,6 @@ def forms_of_stream(value: Any) -> Forms | None:
         return None  # a stream of something else than rows
     sample = reader.schema.empty_table
     return _forms(type(value).__name__, reader.schema, writers_of(reader.schema, reader), sample)
-
-
-def _count(number: int) -> str:
-    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 def _batches(table: Any) -> Iterable[Any]:
@@ -200,13 +197,13 @@ def _row_groups(schema: Any, batches: Iterable[Any], most: int) -> Iterator[Any]
     """Gather batches into tables of at least so many rows."""
     pyarrow = importlib.import_module("pyarrow")
     gathered: list[Any] = []
-    count = 0
+    number = 0
     for batch in batches:
         gathered.append(batch)
-        count += batch.num_rows
-        if count >= most:
+        number += batch.num_rows
+        if number >= most:
             yield pyarrow.Table.from_batches(gathered, schema)
-            gathered, count = [], 0
+            gathered, number = [], 0
     if gathered:
         yield pyarrow.Table.from_batches(gathered, schema)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from adls_magic.core.ends import marked
 from adls_magic.core.errors import OutputError
+from adls_magic.core.text import count
 from adls_magic.output import compress
 from adls_magic.output.forms import Options, encoding_of
 
@@ -37,11 +38,13 @@ def columns_of(
     encoding = str(options.get("encoding", "utf-8"))
     text = data.decode(encoding, "replace").removeprefix("\ufeff")
     lines = _Lines(text)
+    quote = _chosen(options, _QUOTES, '"')
     try:
         reader = csv.reader(
             lines,
-            delimiter=_chosen(options, _SEPARATORS, separator),
-            quotechar=_chosen(options, _QUOTES, '"'),
+            delimiter=_chosen(options, _SEPARATORS, separator) or separator,
+            quotechar=quote,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
             strict=True,
         )
         names = next(reader, [])
@@ -103,8 +106,8 @@ def compare(there: Sequence[str] | None, ours: Sequence[str], what: str, *, widt
         )
     if there and not ours and width not in (0, len(there)):
         raise OutputError(
-            f"the {what} has {width:,} column{'' if width == 1 else 's'} and the csv that is "
-            f"there {len(there):,}. {_UNDONE}"
+            f"the {what} has {count(width, 'column')} and the csv that is there "
+            f"{len(there):,}. {_UNDONE}"
         )
     if not there or not ours or there == ours:
         return
@@ -121,9 +124,10 @@ def compare(there: Sequence[str] | None, ours: Sequence[str], what: str, *, widt
     )
 
 
-def _chosen(options: Options, names: Sequence[str], otherwise: str) -> str:
-    found = (str(options[name]) for name in names if name in options)
-    return next(found, otherwise)
+def _chosen(options: Options, names: Sequence[str], otherwise: str) -> str | None:
+    found = (options[name] for name in names if name in options)
+    chosen = next(found, otherwise)
+    return None if chosen is None else str(chosen)
 
 
 def _listed(names: Sequence[str]) -> str:

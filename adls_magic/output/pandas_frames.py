@@ -17,6 +17,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+from adls_magic.core.text import count
 from adls_magic.output import pandas_json, rows
 from adls_magic.output.forms import (
     SAMPLE,
@@ -43,12 +44,8 @@ def forms(value: Any, pandas: Any) -> Forms | None:
     frame = value
     if isinstance(value, pandas.Series):
         frame = value.to_frame("value" if value.name is None else value.name)
-    what = f"{type(value).__name__}, {_count(len(value))}"
+    what = f"{type(value).__name__}, {count(len(value), 'row')}"
     return Forms(what, _writers(frame, labelled), sample=lambda: value.head(SAMPLE))
-
-
-def _count(number: int) -> str:
-    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 def has_labels(value: Any) -> bool:

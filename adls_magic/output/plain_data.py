@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, BinaryIO, cast
 
+from adls_magic.core.text import count
 from adls_magic.output import rows, times
 from adls_magic.output.forms import (
     SAMPLE,
@@ -48,7 +49,7 @@ def forms(value: object) -> Forms | None:
     """Return what Python's own data can be, None when the value is something else."""
     name = type(value).__name__
     if isinstance(value, Mapping):
-        what = f"{name}, {_count(len(value), 'key')}"
+        what = f"{name}, {count(len(value), 'key')}"
         first = dict(itertools.islice(value.items(), SAMPLE))
         return Forms(what, _json_writers(value, [value]), sample=_sample(first, first.values()))
     if isinstance(value, _LISTS + _VIEWS):
@@ -56,7 +57,7 @@ def forms(value: object) -> Forms | None:
         writers = _json_writers(items, items)
         writers.update(_row_writers(items))
         sample = _sample(items[:SAMPLE], items[:SAMPLE])
-        return Forms(f"{name}, {_count(len(items), 'item')}", writers, sample=sample)
+        return Forms(f"{name}, {count(len(items), 'item')}", writers, sample=sample)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return Forms(name, _json_writers(value, [value]))
     if isinstance(value, bool | int | float):
@@ -113,10 +114,6 @@ def write_json_lines(stream: BinaryIO, items: Iterable[object], options: Options
     with text_over(stream, errors=_UNPAIRED) as text:
         for item in items:
             text.write(encoder.encode(item) + "\n")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _json_writers(value: object, lines: Iterable[object]) -> dict[str, Writer | Missing]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, BinaryIO
 
+from adls_magic.core.text import count
 from adls_magic.output import rows
 from adls_magic.output.forms import SAMPLE, Forms, Missing, Options, Writer, needs, parameters
 
@@ -28,9 +29,9 @@ def forms(value: Any, polars: Any) -> Forms | None:
         )
     if isinstance(value, polars.Series):
         named = value if value.name else value.alias("value")
-        value, what = named.to_frame(), f"Series, {_count(value.len())}"
+        value, what = named.to_frame(), f"Series, {count(value.len(), 'row')}"
     elif isinstance(value, polars.DataFrame):
-        what = f"DataFrame, {_count(value.height)}"
+        what = f"DataFrame, {count(value.height, 'row')}"
     else:
         return None
     return _fitting(what, _writers(value), value.schema, sample=lambda: value.head(SAMPLE))
@@ -66,10 +67,6 @@ def _fitting(
 
 
 _NO_TEXT = ("Binary", "Duration", "Object")  # types that polars has no text for in a csv
-
-
-def _count(number: int) -> str:
-    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 # About where to and when, which DEST and the suffix of its name decide.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from adls_magic.core.errors import OutputError
+from adls_magic.core.text import count
 from adls_magic.output import pieces, plain_data
 from adls_magic.output.forms import Forms, Options, Watched, Writer, name_of
 from adls_magic.output.looking import Looked
@@ -31,10 +32,10 @@ def forms(value: Any) -> Forms | None:
     """
     if isinstance(value, _BYTES):
         view = memoryview(value).cast("B")
-        what = f"{type(value).__name__}, {view.nbytes:,} byte{'' if view.nbytes == 1 else 's'}"
+        what = f"{type(value).__name__}, {count(view.nbytes, 'byte')}"
         return Forms(what, anything=_writer(_slices(view)), start=lambda: bytes(view[:_START]))
     if isinstance(value, str):
-        what = f"str, {len(value):,} character{'' if len(value) == 1 else 's'}"
+        what = f"str, {count(len(value), 'character')}"
         return Forms(what, anything=_writer(_encoded(_slices(value))), text_only=True)
     if is_readable(value):
         if getattr(value, "closed", False) is True:

@@ -36,16 +36,6 @@ MIME = {
     ".tex": "text/latex",
     ".json": "application/json",
 }
-_METHODS = {
-    ".png": "_repr_png_",
-    ".svg": "_repr_svg_",
-    ".jpg": "_repr_jpeg_",
-    ".pdf": "_repr_pdf_",
-    ".html": "_repr_html_",
-    ".md": "_repr_markdown_",
-    ".tex": "_repr_latex_",
-    ".json": "_repr_json_",
-}
 _DRAWN = (".png", ".svg", ".jpg", ".pdf")
 _MOST_SAID = 300  # characters of another package's message
 _BINARY = frozenset({".png", ".jpg", ".pdf", ".gif"})

@@ -36,6 +36,8 @@ _TEXTS = frozenset(
     }
 )
 
+_CHARACTERS = frozenset({"quotechar", "escapechar"})  # one, or None for none
+
 _Kind = Literal["flag", "flag only", "text", "any"]
 
 
@@ -60,6 +62,8 @@ def settled(options: Options, known: Collection[str]) -> Options:
 
 def _meant(name: str, text: str, kind: _Kind) -> object:
     word = text.lower()
+    if word == "none" and name in _CHARACTERS:
+        return None
     if kind != "text" and word in _VALUES:
         return _VALUES[word]
     if kind in ("flag", "flag only") and word in _ANSWERS:

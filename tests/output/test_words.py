@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 
 from adls_magic import output
+from adls_magic.core.ends import Ends
 from adls_magic.core.errors import OptionError, OutputError
 
-from .streams import written
+from .streams import Written, written
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": ""}]
@@ -105,3 +106,14 @@ def test_the_text_of_words_is_written_as_text() -> None:
 def test_what_is_neither_true_nor_false(value: Any, extension: str, name: str) -> None:
     with pytest.raises(OptionError, match=f"{name} is True or False"):
         output.plan(value, extension, options={name: "perhaps"})
+
+
+@pytest.mark.parametrize("kind", ["pandas", "rows"])
+def test_no_character_is_none(kind: str) -> None:
+    chosen = {"quotechar": "none", "quoting": 3}
+    assert written(TABLES[kind], ".csv", **chosen) == written(TABLES[kind], ".csv")
+    assert written(TABLES[kind], ".csv", escapechar="None") == written(TABLES[kind], ".csv")
+    following = output.plan(TABLES[kind], ".csv", options=chosen)
+    target = Written()
+    following.following(lambda _: Ends(b"a,b\n", b"a,b\n", 4)).write(target)
+    assert target.data == b"1,x\n2,\n"
