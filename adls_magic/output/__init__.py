@@ -24,7 +24,6 @@ import asyncio
 import pickle
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from email.charset import Charset
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -41,7 +40,7 @@ from adls_magic.output import (
     rich,
     shown,
 )
-from adls_magic.output.encoding import NO_OPTIONS, Encoding
+from adls_magic.output.encoding import NO_OPTIONS, Encoding, noted
 from adls_magic.output.formats import (
     CONTENT_TYPES,
     LINES,
@@ -49,6 +48,7 @@ from adls_magic.output.formats import (
     ORDER,
     PLAIN,
     WHOLE,
+    charset_of,
     extension_of,
     split_extension,
 )
@@ -101,9 +101,7 @@ def plan(
     try:
         return _planned(value, forms, extension, options=options, as_shown=as_shown)
     except (OptionError, OutputError) as error:
-        if forms.source is None or not forms.source.note:
-            raise
-        raise type(error)(f"{error} ({forms.source.note})") from None
+        raise noted(error, forms.source) from None
 
 
 def _planned(
@@ -141,8 +139,8 @@ def content_type_of(extension: str) -> str | None:
 def _in_encoding(content_type: str | None, options: Options) -> str | None:
     if content_type is None or "encoding" not in options:
         return content_type
-    charset = Charset(encoding_of(options).removesuffix("-sig"))
-    return content_type.replace("charset=utf-8", f"charset={charset.input_charset}")
+    charset = charset_of(encoding_of(options))
+    return content_type.replace("charset=utf-8", f"charset={charset}")
 
 
 def check_appendable(extension: str) -> None:

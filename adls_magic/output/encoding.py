@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
 from adls_magic.core.ends import Ends, continued
-from adls_magic.core.errors import AdlsError, OutputError
+from adls_magic.core.errors import AdlsError, OptionError, OutputError
 from adls_magic.output import compress, headers
-from adls_magic.output.forms import Forms, Options, Sink, Writer, encoding_of
+from adls_magic.output.forms import Forms, Options, Sink, Watched, Writer, encoding_of
 from adls_magic.output.looking import Looked
 
 NO_OPTIONS: Options = MappingProxyType({})
@@ -54,7 +54,7 @@ class Encoding:
         try:
             return self if ends is None else self.added_to(ends)
         except OutputError as error:
-            raise self._noted(error) from None
+            raise noted(error, self._forms.source) from None
 
     def added_to(self, ends: Ends) -> Encoding:
         """Return the encoding for adding to a file that is not empty.
@@ -97,17 +97,13 @@ class Encoding:
     @property
     def note(self) -> str:
         """What the value's owner has to know until it is written; "" for nothing."""
-        return self._forms.source.note if self._forms.source else ""
+        return _note_of(self._forms.source)
 
     @property
     def is_spent(self) -> bool:
         """Whether the value is an iterator that has nothing to give any more, or never had."""
         source = self._forms.source
         return isinstance(source, Looked) and not source.seen
-
-    def _noted(self, error: OutputError) -> OutputError:
-        """Return the error with what the value's owner has to know after it."""
-        return OutputError(f"{error} ({self.note})") if self.note else error
 
     @property
     def _head_size(self) -> int:
@@ -152,6 +148,7 @@ class Encoding:
 
         Raises:
             OutputError: the value turned out not to fit the form, or an option is wrong.
+            OptionError: an option does not fit the value.
             AdlsError: whatever the stream itself raises.
         """
         output = _Output(stream)
@@ -162,14 +159,14 @@ class Encoding:
         except BaseException as error:  # a panic of polars is no Exception
             if output.failure is not None:
                 raise output.failure from None
-            if isinstance(error, OutputError):
-                raise self._noted(error) from None
             source = self._forms.source
+            if isinstance(error, OutputError | OptionError):
+                raise noted(error, source) from None
             if isinstance(error, AdlsError) or (source and source.failure is not None):
                 raise
             what = " ".join(str(error).split())
             failed = f"writing {self.description} failed: {type(error).__name__}: {what}"
-            raise self._noted(OutputError(f"{failed}{self._cure()}")) from None
+            raise noted(OutputError(f"{failed}{self._cure()}"), source) from None
 
     def is_writable(self) -> bool:
         """Write the value to nowhere, and return whether that is possible."""
@@ -190,6 +187,16 @@ class Encoding:
         compressed = compress.CompressedStream(output, self._compression)
         self._writer.write(cast(BinaryIO, _Output(compressed)), self._options)
         compressed.finish()
+
+
+def noted(error: AdlsError, source: Watched | None) -> AdlsError:
+    """Return the error with what the owner of what was read has to know after it."""
+    note = _note_of(source)
+    return error.retold(f"{error} ({note})") if note else error
+
+
+def _note_of(source: Watched | None) -> str:
+    return source.note if source else ""
 
 
 class _Output(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 _ALIASES = {
@@ -102,3 +103,22 @@ def split_extension(extension: str) -> tuple[str, str]:
     compression = next((suffix for suffix in _COMPRESSIONS if text.endswith(suffix)), "")
     plain = text.removesuffix(compression) if compression else text
     return _ALIASES.get(plain, plain), compression
+
+
+def charset_of(encoding: str) -> str:
+    """Return the name that an encoding of Python's has in a Content-Type.
+
+    https://www.iana.org/assignments/character-sets
+    """
+    name = codecs.lookup(encoding).name.removesuffix("-sig").replace("_", "-")
+    for pattern, registered in _CHARSETS:
+        name = re.sub(pattern, registered, name)
+    return name
+
+
+_CHARSETS = (  # patterns of Python's names, and what is registered
+    (r"^ascii$", "us-ascii"),
+    (r"^cp(125\d)$", r"windows-\1"),
+    (r"^iso8859-", "iso-8859-"),
+    (r"^utf-(16|32)-", r"utf-\1"),
+)

@@ -16,7 +16,7 @@ from typing import Any
 
 from adls_magic.core.errors import OutputError
 from adls_magic.output import arrow_tables, fitting, pandas_frames
-from adls_magic.output.forms import SAMPLE, Forms, Missing, Writer
+from adls_magic.output.forms import SAMPLE, Forms, Missing, Writer, name_of
 from adls_magic.output.looking import Looked
 
 
@@ -82,9 +82,18 @@ def _alike(first: Any, pieces: Iterable[Any]) -> Iterator[Any]:
     columns = list(first.columns)
     for number, piece in enumerate(pieces, 1):
         if not _is_frame(piece, "pandas"):
-            raise OutputError(f"piece {number} is a {type(piece).__name__}, the first a DataFrame")
+            raise OutputError(
+                f"piece {number} is {_kind_of(piece)}, the first one {_kind_of(first)}; make all "
+                f"of them the same"
+            )
         _compare(number, _names(first), _names(piece))
         yield piece if list(piece.columns) == columns else piece[columns]
+
+
+def _kind_of(piece: Any) -> str:
+    kind = type(piece)
+    package = kind.__module__.partition(".")[0]
+    return name_of(piece) if package == "builtins" else f"{name_of(piece)} of {package}"
 
 
 def _names(frame: Any) -> list[object]:
@@ -171,4 +180,6 @@ def _column(flat: Any, place: int, wanted: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+    # pyarrow adds the column, which makes a tuple of the text.
+    said = error.args[0] if error.args else error
+    return str(said).partition("\n")[0]

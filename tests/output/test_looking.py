@@ -94,6 +94,13 @@ def test_a_writing_that_fails_says_what_is_gone() -> None:
     assert next(items) == {"a": 1}
 
 
+def test_an_option_that_is_wrong_only_for_the_rows_says_what_was_taken() -> None:
+    items = iter(ROWS)
+    with pytest.raises(OptionError, match=r"2 names for 1 columns \(its first item was taken"):
+        written(items, ".csv", header=["a", "b"])
+    assert written(items, ".jsonl") == LINES
+
+
 def test_what_was_taken_is_kept_no_longer_than_the_iterator() -> None:
     class Row(dict[str, int]):
         pass

@@ -198,3 +198,17 @@ def test_the_types_of_the_first_piece_are_those_of_all_its_rows() -> None:
     late = pd.DataFrame({"a": [None] * 100 + ["x"], "b": [[1.5]] * 101})
     table = pyarrow.parquet.read_table(io.BytesIO(written(iter([late, late]), ".parquet")))
     assert table.equals(pa.Table.from_pandas(pd.concat([late, late]), preserve_index=False))
+
+
+def test_a_piece_of_another_package_is_named_with_it() -> None:
+    mixed = iter([pd.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]})])
+    said = r"^piece 2 is a DataFrame of polars, the first one a DataFrame of pandas; make"
+    with pytest.raises(OutputError, match=said):
+        written(mixed, ".csv")
+    with pytest.raises(OutputError, match=r"^piece 2 is a dict, the first one"):
+        written(iter([pd.DataFrame({"a": [1]}), {"a": 1}]), ".csv")
+
+
+def test_what_pyarrow_says_of_a_piece_is_its_first_sentence() -> None:
+    with pytest.raises(OutputError, match=r"in the first one \([^()'\"]*'q'[^()]*\); give"):
+        written(frames("pandas", {"b": [1]}, {"b": ["q"]}), ".parquet")

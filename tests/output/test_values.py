@@ -482,6 +482,9 @@ def test_the_encoding_is_told_by_the_content_type() -> None:
         return output.plan([{"a": 1}], ".csv", options={"encoding": name}).content_type
 
     assert content_type("latin-1") == "text/csv; charset=iso-8859-1"
+    assert content_type("latin1") == "text/csv; charset=iso-8859-1"
+    assert content_type("cp1252") == "text/csv; charset=windows-1252"
+    assert content_type("utf-16-le") == "text/csv; charset=utf-16le"
     assert content_type("utf-8-sig") == "text/csv; charset=utf-8"
 
 
