@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +44,7 @@ def _arrow_writers(first: Any, pieces: Iterable[Any]) -> dict[str, Writer | Miss
     pyarrow = importlib.import_module("pyarrow")
     try:
         schema = _schema_of(first)
-    except (pyarrow.ArrowException, TypeError, ValueError):
+    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
         return {}  # a column has values of several types, or two have one name
     return arrow_tables.writers_of(schema, _batches(schema, pieces))
 
@@ -54,9 +55,13 @@ def _head_of(first: Any) -> Any | None:
         return first.head(SAMPLE).copy()
     if importlib.util.find_spec("pyarrow") is None:
         return None
+    # A slice would keep all rows alive, and not every type can be taken row by row.
     table = _table_of(first.slice(0, SAMPLE))
-    rows = importlib.import_module("pyarrow").array(range(table.num_rows), "int64")
-    return table.take(rows)  # a slice would keep all rows alive
+    copy = io.BytesIO()
+    ipc = importlib.import_module("pyarrow.ipc")
+    with ipc.new_stream(copy, table.schema) as writer:
+        writer.write_table(table)
+    return ipc.open_stream(copy.getvalue()).read_all()
 
 
 def _schema_of(first: Any) -> Any:
@@ -135,7 +140,8 @@ def _table_of(piece: Any) -> Any:
 
 
 def _flat(frame: Any) -> Any:
-    return pandas_frames.flat(frame, pandas_frames.has_labels(frame))
+    flat = pandas_frames.flat(frame, pandas_frames.has_labels(frame))
+    return flat.set_axis([str(name) for name in flat.columns], axis=1)  # all that Arrow knows
 
 
 def _cast(number: int, piece: Any, schema: Any) -> Any:

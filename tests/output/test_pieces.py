@@ -17,6 +17,7 @@ import pyarrow.parquet
 import pyarrow.parquet as pq
 import pytest
 
+from adls_magic import output
 from adls_magic.core.errors import OutputError
 
 from .streams import written
@@ -212,3 +213,26 @@ def test_a_piece_of_another_package_is_named_with_it() -> None:
 def test_what_pyarrow_says_of_a_piece_is_its_first_sentence() -> None:
     with pytest.raises(OutputError, match=r"in the first one \([^()'\"]*'q'[^()]*\); give"):
         written(frames("pandas", {"b": [1]}, {"b": ["q"]}), ".parquet")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array(["a", "b"], pa.string_view()),
+        pa.RunEndEncodedArray.from_arrays([1, 2], ["a", "b"]),
+        pa.array(["a", "b"]).dictionary_encode(),
+    ],
+)
+def test_pieces_of_any_type_of_arrow(cells: pa.Array) -> None:
+    table = pa.table({"x": cells})
+    assert written(iter([table, table]), ".jsonl") == b'{"x": "a"}\n{"x": "b"}\n' * 2
+
+
+def test_pieces_of_pandas_that_arrow_has_no_types_or_names_for() -> None:
+    large = pd.DataFrame({"n": [2**70]})
+    assert written(iter([large]), ".csv") == b"n\n%d\n" % (2**70)
+    with pytest.raises(OutputError, match=r"cannot be written as \.parquet; it can be csv"):
+        output.plan(iter([large]), ".parquet")
+    numbered = pd.DataFrame([[1, "x"]])
+    table = pyarrow.parquet.read_table(io.BytesIO(written(iter([numbered] * 2), ".parquet")))
+    assert table.to_pydict() == {"0": [1, 1], "1": ["x", "x"]}
