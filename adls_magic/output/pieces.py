@@ -186,6 +186,4 @@ def _column(flat: Any, place: int, wanted: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    # pyarrow adds the column, which makes a tuple of the text.
-    said = error.args[0] if error.args else error
-    return str(said).partition("\n")[0]
+    return str(error).partition("\n")[0]

@@ -211,8 +211,8 @@ def test_a_piece_of_another_package_is_named_with_it() -> None:
 
 
 def test_what_pyarrow_says_of_a_piece_is_its_first_sentence() -> None:
-    with pytest.raises(OutputError, match=r"in the first one \([^()'\"]*'q'[^()]*\); give"):
-        written(frames("pandas", {"b": [1]}, {"b": ["q"]}), ".parquet")
+    with pytest.raises(OutputError, match=r"in the first one \([^()\"]*'int' object\); give"):
+        written(frames("pandas", {"b": [1]}, {"b": ["q", 1]}), ".parquet")
 
 
 @pytest.mark.parametrize(
