@@ -12,12 +12,13 @@ from adls_magic.core.account import Account
 from adls_magic.lake import LocalLake
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def ctrl_c_arrives() -> Iterator[None]:
-    """A shell starts its background jobs with SIGINT ignored, and many tests send it."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Many tests send SIGINT, which a shell has its background jobs ignore.
+
+    And an event loop that another test has left may have taken it over.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
