@@ -5,6 +5,7 @@ Streams: a row is written when it comes and then forgotten.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import importlib
@@ -109,10 +110,13 @@ def write_excel(stream: BinaryIO, columns: Columns, rows: Rows) -> None:
     """Write a workbook with one sheet, by openpyxl."""
     book = importlib.import_module("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
-    sheet.append(list(columns))
-    for row in rows:
-        # As pandas does with what a cell of a sheet cannot hold.
-        sheet.append([str(cell) if isinstance(cell, list | dict) else cell for cell in row])
+    with contextlib.ExitStack() as failing:
+        failing.callback(sheet.close)  # or it complains when it is dropped, in some later cell
+        sheet.append(list(columns))
+        for row in rows:
+            # As pandas does with what a cell of a sheet cannot hold.
+            sheet.append([str(cell) if isinstance(cell, list | dict) else cell for cell in row])
+        failing.pop_all()
     book.save(stream)
 
 

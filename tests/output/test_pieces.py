@@ -236,3 +236,13 @@ def test_pieces_of_pandas_that_arrow_has_no_types_or_names_for() -> None:
     numbered = pd.DataFrame([[1, "x"]])
     table = pyarrow.parquet.read_table(io.BytesIO(written(iter([numbered] * 2), ".parquet")))
     assert table.to_pydict() == {"0": [1, 1], "1": ["x", "x"]}
+
+
+def test_a_workbook_that_fails_complains_no_more_later() -> None:
+    def failing() -> Iterator[Any]:
+        yield pa.table({"a": [1]})
+        raise RuntimeError("the source")
+
+    with pytest.raises(RuntimeError, match="the source"):
+        written(failing(), ".xlsx")
+    gc.collect()  # pytest fails the test for what is raised in here
