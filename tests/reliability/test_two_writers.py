@@ -27,7 +27,7 @@ SEED = int(os.environ.get("ADLS_SEED", random.SystemRandom().randrange(10**9)))
 # One piece or none, and staged: of the same length, and of different ones.
 SIZES = [0, CHUNK // 2, CHUNK - 1, CHUNK + 1, 9 * CHUNK + 5, 9 * CHUNK + 6]
 # What tells the loser what to do.
-CURES = ("run it again", "add --overwrite", "--skip-existing", "was taken over by another run")
+CURES = ("run it again", "overwrite=True", "skip_existing=True", "was taken over by another run")
 
 pytestmark = pytest.mark.timeout(120 + ROUNDS * 20)
 

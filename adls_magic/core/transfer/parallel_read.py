@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 from typing import TYPE_CHECKING
 
 from adls_magic.core.account.address import RemotePath
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _PIECE = 4 * 1024 * 1024  # bytes; less is not worth a request of its own
 _MOST = 8  # connections
+_LOOK_EVERY = 0.1  # seconds
 
 
 class ParallelRead:
@@ -85,10 +87,17 @@ class ParallelRead:
 
 
 def _sum_of(reads: list[Future[int]]) -> int:
-    from concurrent.futures import FIRST_EXCEPTION, wait
-
-    ended, _ = wait(reads, return_when=FIRST_EXCEPTION)
-    return sum(read.result() for read in ended)
+    """Add up the results as they come; the first failure ends it."""
+    ended: queue.SimpleQueue[Future[int]] = queue.SimpleQueue()
+    for read in reads:
+        read.add_done_callback(ended.put)
+    count, left = 0, len(reads)
+    while left:
+        # In short waits: after polars has run a query, an interrupt no longer ends a long one.
+        with contextlib.suppress(queue.Empty):
+            count += ended.get(timeout=_LOOK_EVERY).result()
+            left -= 1
+    return count
 
 
 def _pieces(length: int) -> list[slice]:
