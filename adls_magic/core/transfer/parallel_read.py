@@ -93,7 +93,7 @@ def _sum_of(reads: list[Future[int]]) -> int:
         read.add_done_callback(ended.put)
     count, left = 0, len(reads)
     while left:
-        # In short waits: after polars has run a query, an interrupt no longer ends a long one.
+        # In short waits: once polars is imported, an interrupt no longer ends a long one.
         with contextlib.suppress(queue.Empty):
             count += ended.get(timeout=_LOOK_EVERY).result()
             left -= 1
