@@ -143,13 +143,15 @@ def _read_nothing(value: Any) -> Any | None:
 def _going_back(file: Any, place: Any, writer: Writer) -> Writer:
     """Return a writer that leaves the file where it stood when the writing fails."""
 
+    def go_back() -> None:
+        with contextlib.suppress(Exception):
+            file.seek(place)
+
     def write(stream: BinaryIO, options: Options) -> None:
-        try:
+        with contextlib.ExitStack() as failing:
+            failing.callback(go_back)
             writer.write(stream, options)
-        except BaseException:
-            with contextlib.suppress(Exception):
-                file.seek(place)
-            raise
+            failing.pop_all()
 
     return Writer(write)
 
